@@ -1,0 +1,2 @@
+//! The load benchmark.
+fn main() {}

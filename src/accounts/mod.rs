@@ -1,0 +1,38 @@
+//! Who may have tokens: users and clients, their secrets, and what each is allowed. Called by `oauth` and the CLI.
+
+pub mod claims;
+pub mod clients;
+pub mod password;
+pub mod scope;
+pub mod secret;
+pub mod username;
+pub mod users;
+
+pub use claims::ExtraClaims;
+pub use clients::{Client, Grant};
+pub use scope::Scopes;
+pub use users::User;
+
+use crate::store::StoreError;
+
+/// Why an account could not be made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is one of this name already.
+    #[error("{0} exists already")]
+    Taken(String),
+    /// There is none of this name.
+    #[error("there is no {0}")]
+    NotFound(String),
+    /// What was asked for contradicts itself or a rule.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// An unfit stored value: somebody wrote to the database by other means.
+fn corrupt(what: &str, problem: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("{what}: {problem}"))
+}

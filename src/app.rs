@@ -1,0 +1,100 @@
+//! Everything wired once: for `serve`, `dev`, the CLI and the tests.
+
+use std::sync::Arc;
+
+use crate::accounts::password::{HashError, Hasher};
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::keys::{KeyError, Keys};
+use crate::oauth::Issuer;
+use crate::store::{Store, StoreError, migrations};
+use crate::tokens::blacklist;
+
+/// How often the blacklist and ended sessions are purged.
+const PURGE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Why nothing can be served.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No issuer is set.
+    #[error(
+        "issuer.url (CHANCERY__ISSUER__URL): is required: the https address at which clients reach this service, \
+         such as https://auth.example.com"
+    )]
+    NoIssuer,
+    /// The database.
+    #[error("{0}; see database.url (CHANCERY__DATABASE__URL)")]
+    Store(#[from] StoreError),
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The hashing threads.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+}
+
+/// Brings the schema up to date and connects. For commands that need no more.
+pub async fn open_store(settings: &Settings) -> Result<Store, StoreError> {
+    let url = settings.database.expose().to_owned();
+    let open = move || {
+        let ran = migrations::run(&url)?;
+        for migration in ran {
+            tracing::info!(migration, "migrated");
+        }
+        Store::open(&url)
+    };
+    let opened = tokio::task::spawn_blocking(open).await;
+    opened.unwrap_or_else(|failure| Err(StoreError::Unavailable(failure.to_string())))
+}
+
+/// The running service without its HTTP side.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Everything a request needs.
+    pub issuer: Issuer,
+}
+
+impl App {
+    /// Migrates the database, opens or makes the keys, and starts the hashing threads.
+    pub async fn open(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        let url: Arc<str> = settings.issuer.url.as_deref().ok_or(StartError::NoIssuer)?.into();
+        let store = open_store(&settings).await?;
+        let keys = Keys::open_or_create(store.clone(), clock.clone(), settings.keys.clone()).await?;
+        let passwords = Hasher::start(&settings.password)?;
+        Ok(Self { issuer: Issuer { url, settings: Arc::new(settings), clock, store, keys, passwords } })
+    }
+
+    /// Starts what goes on beside requests: following the key ring and purging what need not be remembered. Ends with
+    /// the runtime.
+    pub fn start_tending(&self) {
+        let reload = self.issuer.settings.keys.reload_interval;
+        let keys = self.issuer.keys.clone();
+        every(reload, "the key ring could not be read", move || {
+            let keys = keys.clone();
+            async move { keys.reload().await }
+        });
+        let issuer = self.issuer.clone();
+        every(PURGE_INTERVAL, "old rows could not be purged", move || {
+            let issuer = issuer.clone();
+            async move { blacklist::purge(&issuer.store, issuer.clock.now()).await.map(drop) }
+        });
+    }
+}
+
+/// Repeats work; a failure is logged and the next turn tries again.
+fn every<F, W, E>(interval: std::time::Duration, complaint: &'static str, mut work: F)
+where
+    F: FnMut() -> W + 'static,
+    W: Future<Output = Result<(), E>>,
+    E: std::fmt::Display,
+{
+    actix_rt::spawn(async move {
+        let mut turns = tokio::time::interval(interval);
+        loop {
+            turns.tick().await;
+            if let Err(error) = work().await {
+                tracing::warn!(%error, "{complaint}");
+            }
+        }
+    });
+}

@@ -1,0 +1,64 @@
+//! Tables for people, JSON for scripts.
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{ContentArrangement, Table};
+use serde_json::Value;
+
+use super::Failure;
+use crate::clock::Timestamp;
+
+/// Prints JSON, indented.
+pub fn json(value: &Value) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::Failed(error.to_string()))?;
+    line(&text)
+}
+
+/// Prints a line; a closed pipe is an error and no panic.
+pub fn line(text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    Ok(writeln!(std::io::stdout().lock(), "{text}")?)
+}
+
+/// Prints objects as a table of some of their members, or all of them as JSON.
+pub fn list(items: &[Value], columns: &[&str], as_json: bool) -> Result<(), Failure> {
+    if as_json {
+        return json(&Value::Array(items.to_vec()));
+    }
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(columns.iter().map(|column| column.replace('_', " ")));
+    for item in items {
+        table.add_row(columns.iter().map(|column| cell(&item[*column])));
+    }
+    line(&table.to_string())
+}
+
+/// Prints an object as lines of `name: value`, or as JSON.
+pub fn object(item: &Value, as_json: bool) -> Result<(), Failure> {
+    if as_json {
+        return json(item);
+    }
+    for (name, value) in item.as_object().into_iter().flatten() {
+        line(&format!("{}: {}", name.replace('_', " "), cell(value)))?;
+    }
+    Ok(())
+}
+
+/// A time as scripts read it.
+pub fn time(time: Timestamp) -> Value {
+    Value::String(time.to_string())
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "–".to_owned(),
+        // What users chose may hold control characters, which a terminal would obey.
+        Value::String(text) => text.chars().flat_map(printable).collect(),
+        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    }
+}
+
+fn printable(c: char) -> Vec<char> {
+    if c.is_control() { c.escape_default().collect() } else { vec![c] }
+}

@@ -1,0 +1,49 @@
+//! `chancery serve`
+
+use std::net::{SocketAddr, TcpListener};
+
+use clap::Args;
+
+use super::Failure;
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::{Settings, Sources};
+use crate::{http, telemetry};
+
+/// Serve until SIGTERM or SIGINT.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Listen here instead of at `server.bind`.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    bind: Option<SocketAddr>,
+}
+
+impl Serve {
+    pub(super) async fn run(self, mut sources: Sources) -> Result<(), Failure> {
+        sources.flags.extend(self.bind.map(|bind| ("server.bind", bind.to_string())));
+        let settings = Settings::load(&sources)?;
+        telemetry::start(&settings.log);
+        let listener = listen(settings.server.bind)?;
+        let app = App::open(settings, Clock::System).await?;
+        serve(app, listener).await
+    }
+}
+
+/// Takes the port before anything slow is done, so that a taken one shows at once.
+pub(super) fn listen(bind: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(bind).map_err(|cause| {
+        Failure::Failed(format!("cannot listen on {bind}: {cause}; see server.bind or --bind"))
+    })
+}
+
+/// Serves until told to end, then lets requests under way finish.
+pub(super) async fn serve(app: App, listener: TcpListener) -> Result<(), Failure> {
+    let address = listener.local_addr()?;
+    app.start_tending();
+    let issuer = app.issuer.url.clone();
+    let server = http::serve(app, listener, None)?;
+    tracing::info!(%address, %issuer, "listening");
+    server.await?;
+    tracing::info!("ended");
+    Ok(())
+}

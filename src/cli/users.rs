@@ -1,0 +1,147 @@
+//! `chancery users create|list|show|disable|enable|set-password|delete`
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::input::{PasswordSource, claims, scopes};
+use super::{Admin, Failure, output};
+use crate::accounts::password::{Hasher, Password};
+use crate::accounts::users::{self, NewUser};
+use crate::accounts::{ExtraClaims, User};
+
+/// Make and manage users.
+#[derive(Debug, Subcommand)]
+pub enum Users {
+    /// Make a user. The password is asked for, unless an option says where it is.
+    Create(Create),
+    /// List all users.
+    List {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a user, by name or id.
+    Show(Named),
+    /// Refuse a user from now on; ends the sessions.
+    Disable(Named),
+    /// Let a disabled user in again.
+    Enable(Named),
+    /// Set a new password; ends the sessions.
+    SetPassword {
+        #[command(flatten)]
+        user: Named,
+        #[command(flatten)]
+        password: PasswordSource,
+    },
+    /// Delete a user with all sessions.
+    Delete(Named),
+}
+
+/// One user.
+#[derive(Debug, Args)]
+pub struct Named {
+    /// The username, or the id.
+    name: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A new user.
+#[derive(Debug, Args)]
+pub struct Create {
+    /// The username; case does not matter.
+    name: String,
+    /// An email address, shown by /userinfo.
+    #[arg(long)]
+    email: Option<String>,
+    /// What the user may be granted (repeatable); without it, whatever the client may have.
+    #[arg(long, value_name = "SCOPE")]
+    scope: Vec<String>,
+    /// Extra claims of the user's access tokens, as a JSON object.
+    #[arg(long, value_name = "JSON", value_parser = claims)]
+    claims: Option<ExtraClaims>,
+    #[command(flatten)]
+    password: PasswordSource,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Users {
+    pub(super) async fn run(self, admin: &Admin) -> Result<(), Failure> {
+        let (store, now) = (&admin.store, admin.clock.now());
+        match self {
+            Self::Create(create) => create.run(admin).await,
+            Self::List { json } => {
+                let users: Vec<_> = users::list(store).await?.iter().map(describe).collect();
+                output::list(
+                    &users,
+                    &["username", "id", "email", "scopes", "disabled", "last_login_at"],
+                    json,
+                )
+            }
+            Self::Show(named) => {
+                output::object(&describe(&users::find(store, &named.name).await?), named.json)
+            }
+            Self::Disable(named) => {
+                users::disable(store, &users::find(store, &named.name).await?, now).await?;
+                changed(admin, &named, "disabled, and all sessions are closed").await
+            }
+            Self::Enable(named) => {
+                users::enable(store, &users::find(store, &named.name).await?, now).await?;
+                changed(admin, &named, "enabled").await
+            }
+            Self::SetPassword { user: named, password } => {
+                let user = users::find(store, &named.name).await?;
+                let hash = hash(admin, password.read()?).await?;
+                users::set_password(store, &user, hash, now).await?;
+                changed(admin, &named, "given a new password, and all sessions are closed").await
+            }
+            Self::Delete(named) => {
+                let user = users::find(store, &named.name).await?;
+                users::delete(store, &user, now).await?;
+                eprintln!("User {} is deleted with all sessions.", user.username);
+                if named.json { output::json(&json!({ "id": user.id, "deleted": true })) } else { Ok(()) }
+            }
+        }
+    }
+}
+
+impl Create {
+    async fn run(self, admin: &Admin) -> Result<(), Failure> {
+        let new = NewUser {
+            username: self.name,
+            email: self.email,
+            scopes: scopes(&self.scope)?,
+            claims: self.claims.unwrap_or_default(),
+            password_hash: hash(admin, self.password.read()?).await?,
+        };
+        let user = users::create(&admin.store, new, admin.clock.now()).await?;
+        eprintln!("User {} is created.", user.username);
+        output::object(&describe(&user), self.json)
+    }
+}
+
+async fn hash(admin: &Admin, password: Password) -> Result<String, Failure> {
+    Ok(Hasher::start(&admin.settings.password)?.hash(password).await?)
+}
+
+async fn changed(admin: &Admin, named: &Named, what: &str) -> Result<(), Failure> {
+    let user = users::find(&admin.store, &named.name).await?;
+    eprintln!("User {} is {what}.", user.username);
+    if named.json { output::json(&describe(&user)) } else { Ok(()) }
+}
+
+fn describe(user: &User) -> Value {
+    json!({
+        "id": user.id,
+        "username": user.username,
+        "email": user.email,
+        "scopes": user.scopes.as_ref().map(ToString::to_string),
+        "claims": user.claims.as_map(),
+        "disabled": user.disabled,
+        "created_at": output::time(user.created_at),
+        "last_login_at": user.last_login_at.map(output::time),
+    })
+}

@@ -1,0 +1,236 @@
+//! Typed settings from four layers: built-in defaults (`docs/chancery.toml`, compiled in), a file, the environment,
+//! and command line flags. A leaf: it knows nothing of the rest. Every fault is reported at once.
+
+mod database;
+mod issuer;
+mod jwks;
+mod keys;
+mod log;
+mod oauth;
+mod password;
+mod reader;
+mod server;
+mod tokens;
+
+use std::path::{Path, PathBuf};
+
+pub use database::DatabaseSettings;
+pub use issuer::IssuerSettings;
+pub use jwks::JwksSettings;
+pub use keys::KeySettings;
+pub use log::{LogFormat, LogSettings};
+pub use oauth::OAuthSettings;
+pub use password::PasswordSettings;
+use reader::Reader;
+pub use reader::{Effective, Fault, variable_of};
+pub use server::ServerSettings;
+pub use tokens::{MAX_ACCESS_TOKEN_LIFETIME, MAX_REUSE_LEEWAY, TokenSettings, TokenType};
+
+/// The built-in defaults, which are the documented reference as well.
+const REFERENCE: &str = include_str!("../../docs/chancery.toml");
+/// Read when it exists and no other file is named.
+const DEFAULT_FILE: &str = "chancery.toml";
+
+/// Tolerated difference between two machines' clocks.
+pub const CLOCK_SKEW: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Everything that can be set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Who issues.
+    pub issuer: IssuerSettings,
+    /// Where to listen.
+    pub server: ServerSettings,
+    /// Where state lives.
+    pub database: DatabaseSettings,
+    /// The protocol's options.
+    pub oauth: OAuthSettings,
+    /// Lifetimes and shape of tokens.
+    pub tokens: TokenSettings,
+    /// The signing keys' life.
+    pub keys: KeySettings,
+    /// How verifiers may cache keys.
+    pub jwks: JwksSettings,
+    /// Password hashing.
+    pub password: PasswordSettings,
+    /// Logging.
+    pub log: LogSettings,
+}
+
+/// Where settings come from besides the defaults.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// A file that must exist; none: `chancery.toml` if it is there.
+    pub file: Option<PathBuf>,
+    /// Environment variables; only those that begin with `CHANCERY__` are looked at.
+    pub environment: Vec<(String, String)>,
+    /// Keys set by command line flags.
+    pub flags: Vec<(&'static str, String)>,
+}
+
+impl Sources {
+    /// The process's environment, with this file.
+    pub fn of_process(file: Option<PathBuf>) -> Self {
+        let text = |name: std::ffi::OsString| name.into_string().ok();
+        let environment =
+            std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect();
+        Self { file, environment, flags: Vec::new() }
+    }
+}
+
+/// Settings that cannot be used: everything that is wrong with them.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct Invalid(pub Vec<Fault>);
+
+impl Settings {
+    /// Reads and checks all layers.
+    pub fn load(sources: &Sources) -> Result<Self, Invalid> {
+        Self::load_with_origins(sources).map(|(settings, _)| settings)
+    }
+
+    /// As [`Settings::load`], with each key's value (secrets hidden) and where it comes from, for people to read.
+    pub fn load_with_origins(sources: &Sources) -> Result<(Self, Vec<Effective>), Invalid> {
+        let mut reader = Reader::layered(REFERENCE, sources, Path::new(DEFAULT_FILE))?;
+        let settings = Self {
+            issuer: IssuerSettings::read(&mut reader),
+            server: ServerSettings::read(&mut reader),
+            database: DatabaseSettings::read(&mut reader),
+            oauth: OAuthSettings::read(&mut reader),
+            tokens: TokenSettings::read(&mut reader),
+            keys: KeySettings::read(&mut reader),
+            jwks: JwksSettings::read(&mut reader),
+            password: PasswordSettings::read(&mut reader),
+            log: LogSettings::read(&mut reader),
+        };
+        settings.check_together(&mut reader);
+        let effective = reader.finish()?;
+        Ok((settings, effective))
+    }
+
+    /// What no section can judge alone.
+    fn check_together(&self, reader: &mut Reader) {
+        let unseen = self.jwks.max_age + self.keys.reload_interval;
+        if self.keys.propagation_time < unseen {
+            reader.fault(
+                "keys.propagation_time",
+                format!(
+                    "must be at least jwks.max_age + keys.reload_interval ({}), or a key would sign before verifiers can know it",
+                    humantime::format_duration(unseen)
+                ),
+            );
+        }
+        let alive = self.tokens.access_token_lifetime + CLOCK_SKEW;
+        if self.keys.retention < alive {
+            reader.fault(
+                "keys.retention",
+                format!(
+                    "must be at least tokens.access_token_lifetime + {} ({}), or a key would leave before its last token",
+                    humantime::format_duration(CLOCK_SKEW),
+                    humantime::format_duration(alive)
+                ),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(environment: &[(&str, &str)]) -> Result<Settings, Invalid> {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Settings::load(&Sources { environment: environment.iter().map(own).collect(), ..Sources::default() })
+    }
+
+    fn faults(environment: &[(&str, &str)]) -> String {
+        load(environment).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_reference_holds_the_documented_defaults() {
+        let settings = load(&[]).unwrap();
+        assert_eq!(settings.issuer.url, None);
+        assert_eq!(settings.tokens.access_token_lifetime.as_secs(), 600);
+        assert_eq!(settings.tokens.refresh_idle_lifetime.as_secs(), 7 * 86400);
+        assert_eq!(settings.tokens.refresh_absolute_lifetime.as_secs(), 30 * 86400);
+        assert_eq!(settings.password.memory_kib, 19456);
+        assert_eq!(settings.keys.rsa_bits, 2048);
+        assert_eq!(settings.jwks.max_age.as_secs(), 300);
+    }
+
+    #[test]
+    fn every_key_that_is_read_stands_in_the_reference() {
+        let (_, effective) = Settings::load_with_origins(&Sources::default()).unwrap();
+        for key in effective {
+            let (section, name) = key.key.split_once('.').unwrap();
+            let body = REFERENCE.split(&format!("\n[{section}]\n")).nth(1).expect(section);
+            let body = body.split("\n[").next().unwrap();
+            let documented =
+                body.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{name} = ")));
+            assert!(documented, "{} is not in docs/chancery.toml", key.key);
+        }
+    }
+
+    #[test]
+    fn every_fault_is_reported_at_once_with_its_key_and_variable() {
+        let text = faults(&[
+            ("CHANCERY__TOKENS__ACCESS_TOKEN_LIFETIME", "soon"),
+            ("CHANCERY__KEYS__RSA_BITS", "1024"),
+            ("CHANCERY__SERVER__BIND", "nowhere"),
+            ("CHANCERY__TOKENS__COLOUR", "blue"),
+        ]);
+        assert_eq!(text.lines().count(), 4, "{text}");
+        for key in ["tokens.access_token_lifetime", "keys.rsa_bits", "server.bind", "tokens.colour"] {
+            assert!(text.contains(key), "{key} in {text}");
+            assert!(text.contains(&variable_of(key)), "{} in {text}", variable_of(key));
+        }
+    }
+
+    #[test]
+    fn a_key_that_signs_before_verifiers_know_it_is_refused() {
+        assert!(faults(&[("CHANCERY__KEYS__PROPAGATION_TIME", "5m")]).contains("keys.propagation_time"));
+        assert!(faults(&[("CHANCERY__KEYS__RETENTION", "10m")]).contains("keys.retention"));
+    }
+
+    #[test]
+    fn a_later_layer_wins_and_lists_read_from_variables() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.toml");
+        std::fs::write(&file, "[tokens]\naudience = [\"a\"]\naccess_token_lifetime = \"1m\"\n").unwrap();
+        let sources = Sources {
+            file: Some(file),
+            environment: vec![("CHANCERY__TOKENS__AUDIENCE".to_owned(), "b c".to_owned())],
+            flags: vec![("server.bind", "127.0.0.1:9".to_owned())],
+        };
+        let settings = Settings::load(&sources).unwrap();
+        assert_eq!(settings.tokens.audience, ["b", "c"]);
+        assert_eq!(settings.tokens.access_token_lifetime.as_secs(), 60);
+        assert_eq!(settings.server.bind.port(), 9);
+    }
+
+    #[test]
+    fn a_secret_reads_from_a_file_and_never_prints() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("url");
+        std::fs::write(&file, "postgres://chancery:hunter2@db/chancery\n").unwrap();
+        let sources = Sources {
+            environment: vec![("CHANCERY__DATABASE__URL_FILE".to_owned(), file.display().to_string())],
+            ..Sources::default()
+        };
+        let (settings, effective) = Settings::load_with_origins(&sources).unwrap();
+        assert!(settings.database.expose().contains("hunter2"));
+        assert!(!format!("{settings:?} {effective:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_missing_or_broken_file_is_named() {
+        let missing = Sources { file: Some("/nonexistent/c.toml".into()), ..Sources::default() };
+        assert!(Settings::load(&missing).unwrap_err().to_string().contains("/nonexistent/c.toml"));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("broken.toml");
+        std::fs::write(&file, "[tokens\n").unwrap();
+        let broken = Sources { file: Some(file), ..Sources::default() };
+        assert!(Settings::load(&broken).unwrap_err().to_string().contains("broken.toml"));
+    }
+}

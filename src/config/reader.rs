@@ -1,0 +1,250 @@
+//! Reads typed values out of the merged layers, collects every fault, and in the end knows which keys nobody read.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use config::{Config, Environment, File, FileFormat, Value, ValueKind};
+use secrecy::SecretString;
+
+use super::{Invalid, Sources};
+
+/// One thing that is wrong: which key, why, and where it was set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The key, or empty when the fault is not one key's.
+    pub key: String,
+    /// What is wrong and what would be right.
+    pub problem: String,
+    /// Where the value comes from, if it was set.
+    pub origin: Option<String>,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.key.is_empty() {
+            return f.write_str(&self.problem);
+        }
+        write!(f, "{} ({}): {}", self.key, variable_of(&self.key), self.problem)?;
+        self.origin.iter().try_for_each(|origin| write!(f, "; set in {origin}"))
+    }
+}
+
+/// A key's value in force, ready to print; a secret's is hidden.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effective {
+    /// `section.name`.
+    pub key: String,
+    /// As TOML; none when unset.
+    pub value: Option<String>,
+    /// Where it comes from; none for a built-in default.
+    pub origin: Option<String>,
+}
+
+/// The environment variable that sets a key.
+pub fn variable_of(key: &str) -> String {
+    format!("CHANCERY__{}", key.to_uppercase().replace('.', "__"))
+}
+
+const HIDDEN: &str = "\"(hidden)\"";
+const DEFAULTS: &str = "the built-in defaults";
+
+pub(super) struct Reader {
+    values: BTreeMap<String, Value>,
+    effective: Vec<Effective>,
+    faults: Vec<Fault>,
+}
+
+impl Reader {
+    pub(super) fn layered(defaults: &str, sources: &Sources, file: &Path) -> Result<Self, Invalid> {
+        let mut values = BTreeMap::new();
+        let reference = Config::builder().add_source(File::from_str(defaults, FileFormat::Toml));
+        collect(reference, &mut values, Some(DEFAULTS))?;
+        let named = sources.file.as_deref();
+        let file = File::from(named.unwrap_or(file)).format(FileFormat::Toml).required(named.is_some());
+        collect(Config::builder().add_source(file), &mut values, None)?;
+        let variables = sources.environment.iter().cloned().collect();
+        let environment = Environment::with_prefix("CHANCERY").prefix_separator("__").separator("__");
+        collect(Config::builder().add_source(environment.source(Some(variables))), &mut values, None)?;
+        for (key, value) in &sources.flags {
+            let origin = "the command line".to_owned();
+            values.insert((*key).to_owned(), Value::new(Some(&origin), value.as_str()));
+        }
+        Ok(Self { values, effective: Vec::new(), faults: Vec::new() })
+    }
+
+    /// A text; none when unset or empty.
+    pub(super) fn text(&mut self, key: &str) -> Option<String> {
+        let value = self.take(key, false)?;
+        match scalar(&value) {
+            Some(text) => Some(text).filter(|text| !text.is_empty()),
+            None => self.refuse(key, &value, "must be a single value".to_owned()),
+        }
+    }
+
+    /// A value that is written as text, or the type's own default when it is missing or wrong (wrong ones are faults,
+    /// so that default is never used).
+    pub(super) fn parsed<T: FromStr>(&mut self, key: &str, expected: &str) -> Option<T> {
+        let text = self.text(key)?;
+        text.parse()
+            .map_or_else(|_| self.fault_value(key, format!("must be {expected}, not \"{text}\"")), Some)
+    }
+
+    /// A duration such as `10m`, within bounds.
+    pub(super) fn duration(&mut self, key: &str, least: Duration, most: Duration) -> Duration {
+        let Some(text) = self.text(key) else { return least };
+        match humantime::parse_duration(&text) {
+            Ok(duration) if (least..=most).contains(&duration) && duration.subsec_nanos() == 0 => duration,
+            Ok(_) => {
+                let (least, most) = (humantime::format_duration(least), humantime::format_duration(most));
+                self.fault(key, format!("must be whole seconds from {least} to {most}, not \"{text}\""));
+                Duration::ZERO
+            }
+            Err(_) => {
+                self.fault(key, format!("must be a duration such as 30s, 10m or 7d, not \"{text}\""));
+                Duration::ZERO
+            }
+        }
+    }
+
+    /// A whole number within bounds.
+    pub(super) fn number(&mut self, key: &str, least: u32, most: u32) -> Option<u32> {
+        let expected = format!("a whole number from {least} to {most}");
+        let number: u32 = self.parsed(key, &expected)?;
+        if (least..=most).contains(&number) {
+            return Some(number);
+        }
+        self.fault_value(key, format!("must be {expected}, not {number}"))
+    }
+
+    /// True or false.
+    pub(super) fn flag(&mut self, key: &str) -> bool {
+        self.parsed(key, "true or false").unwrap_or(false)
+    }
+
+    /// Several texts: an array, or one text separated by white space or commas.
+    pub(super) fn list(&mut self, key: &str) -> Vec<String> {
+        let Some(value) = self.take(key, false) else { return Vec::new() };
+        if let ValueKind::Array(items) = &value.kind {
+            let texts: Option<Vec<String>> = items.iter().map(scalar).collect();
+            return texts
+                .or_else(|| self.refuse(key, &value, "must be a list of texts".to_owned()))
+                .unwrap_or_default();
+        }
+        let text = scalar(&value).unwrap_or_default();
+        text.split([' ', ',', '\n', '\t']).filter(|item| !item.is_empty()).map(ToOwned::to_owned).collect()
+    }
+
+    /// A secret: itself, or the content of the file that `KEY_file` names.
+    pub(super) fn secret(&mut self, key: &str) -> Option<SecretString> {
+        let value = self.take(key, true);
+        let from_file =
+            self.values.remove(&format!("{key}_file")).and_then(|path| self.read_secret(key, &path));
+        let text = from_file.or_else(|| value.as_ref().and_then(scalar))?;
+        Some(SecretString::from(text)).filter(|_| value.is_some() || !self.has_fault(key))
+    }
+
+    /// Notes what is wrong with a key.
+    pub(super) fn fault(&mut self, key: &str, problem: String) {
+        let origin =
+            self.effective.iter().find(|known| known.key == key).and_then(|known| known.origin.clone());
+        self.faults.push(Fault { key: key.to_owned(), problem, origin });
+    }
+
+    /// Ends the reading: what was read, or every fault, unknown keys among them.
+    pub(super) fn finish(mut self) -> Result<Vec<Effective>, Invalid> {
+        for (key, value) in std::mem::take(&mut self.values) {
+            let problem = "is not a setting; see docs/chancery.toml for those there are".to_owned();
+            self.faults.push(Fault { key, problem, origin: origin(&value) });
+        }
+        if self.faults.is_empty() { Ok(self.effective) } else { Err(Invalid(self.faults)) }
+    }
+
+    fn take(&mut self, key: &str, secret: bool) -> Option<Value> {
+        let value = self.values.remove(key);
+        let shown = value.as_ref().map(|value| if secret { HIDDEN.to_owned() } else { as_toml(value) });
+        let origin = value.as_ref().and_then(origin);
+        self.effective.push(Effective { key: key.to_owned(), value: shown, origin });
+        value
+    }
+
+    fn read_secret(&mut self, key: &str, path: &Value) -> Option<String> {
+        let path = scalar(path)?;
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Some(text.trim().to_owned()),
+            Err(cause) => self.fault_value(&format!("{key}_file"), format!("{path}: {cause}")),
+        }
+    }
+
+    fn has_fault(&self, key: &str) -> bool {
+        self.faults.iter().any(|fault| fault.key.starts_with(key))
+    }
+
+    fn fault_value<T>(&mut self, key: &str, problem: String) -> Option<T> {
+        self.fault(key, problem);
+        None
+    }
+
+    fn refuse<T>(&mut self, key: &str, value: &Value, problem: String) -> Option<T> {
+        self.faults.push(Fault { key: key.to_owned(), problem, origin: origin(value) });
+        None
+    }
+}
+
+/// Adds one layer's keys, over those of earlier layers.
+fn collect(
+    layer: config::ConfigBuilder<config::builder::DefaultState>,
+    values: &mut BTreeMap<String, Value>,
+    only_origin: Option<&str>,
+) -> Result<(), Invalid> {
+    let fault = |error: config::ConfigError| {
+        let problem = error.to_string().replace('\n', " ");
+        Invalid(vec![Fault { key: String::new(), problem, origin: None }])
+    };
+    let table =
+        layer.build().and_then(Config::try_deserialize::<config::Map<String, Value>>).map_err(fault)?;
+    flatten("", table, only_origin, values);
+    Ok(())
+}
+
+fn flatten(
+    prefix: &str,
+    table: config::Map<String, Value>,
+    only_origin: Option<&str>,
+    into: &mut BTreeMap<String, Value>,
+) {
+    for (name, value) in table {
+        let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
+        match value.kind {
+            ValueKind::Table(table) => flatten(&key, table, only_origin, into),
+            kind if only_origin.is_some() => {
+                into.insert(key, Value::new(only_origin.map(ToOwned::to_owned).as_ref(), kind));
+            }
+            _ => {
+                into.insert(key, value);
+            }
+        }
+    }
+}
+
+fn origin(value: &Value) -> Option<String> {
+    value.origin().filter(|origin| *origin != DEFAULTS).map(ToOwned::to_owned)
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match &value.kind {
+        ValueKind::Table(_) | ValueKind::Array(_) | ValueKind::Nil => None,
+        kind => Some(kind.to_string()),
+    }
+}
+
+fn as_toml(value: &Value) -> String {
+    match &value.kind {
+        ValueKind::String(text) => toml::Value::String(text.clone()).to_string(),
+        ValueKind::Array(items) => {
+            format!("[{}]", items.iter().map(as_toml).collect::<Vec<_>>().join(", "))
+        }
+        kind => kind.to_string(),
+    }
+}

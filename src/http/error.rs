@@ -1,0 +1,105 @@
+//! Every error as RFC 6749 section 5.2 JSON with the right status. The cause goes to the log (`http::log` writes it
+//! once), never to the client.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use serde_json::json;
+
+use crate::oauth::OAuthError;
+
+/// A refusal with its status. Its `Display` is for the log.
+#[derive(Debug)]
+pub enum HttpError {
+    /// The protocol's own.
+    OAuth(OAuthError),
+    /// The body is no form.
+    MediaType,
+    /// The body is too long.
+    TooLarge,
+}
+
+const BASIC: &str = "Basic realm=\"chancery\", charset=\"UTF-8\"";
+/// Seconds after which a retry may find room.
+const RETRY_SECONDS: &str = "1";
+
+impl From<OAuthError> for HttpError {
+    fn from(error: OAuthError) -> Self {
+        Self::OAuth(error)
+    }
+}
+
+impl fmt::Display for HttpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OAuth(error) => error.fmt(f),
+            Self::MediaType | Self::TooLarge => f.write_str(self.parts().1),
+        }
+    }
+}
+
+impl HttpError {
+    fn parts(&self) -> (&str, &str) {
+        match self {
+            Self::OAuth(error) => (error.code(), error.description()),
+            Self::MediaType => ("invalid_request", "the body must be application/x-www-form-urlencoded"),
+            Self::TooLarge => ("invalid_request", "the body must be at most 64 KiB"),
+        }
+    }
+
+    /// `WWW-Authenticate`: Basic only for those who tried it, because browsers answer it with a dialogue.
+    fn challenge(&self) -> Option<&'static str> {
+        match self {
+            Self::OAuth(OAuthError::InvalidClient { basic: true, .. }) => Some(BASIC),
+            Self::OAuth(OAuthError::InvalidToken(None)) => Some("Bearer"),
+            Self::OAuth(OAuthError::InvalidToken(Some(_))) => Some("Bearer error=\"invalid_token\""),
+            _ => None,
+        }
+    }
+}
+
+impl ResponseError for HttpError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::OAuth(error) => match error {
+                OAuthError::InvalidClient { .. } | OAuthError::InvalidToken(_) => StatusCode::UNAUTHORIZED,
+                OAuthError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+                OAuthError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+                _ => StatusCode::BAD_REQUEST,
+            },
+            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let (code, description) = self.parts();
+        let mut response = HttpResponse::build(self.status_code());
+        response.insert_header((CACHE_CONTROL, "no-store"));
+        if let Some(challenge) = self.challenge() {
+            response.insert_header((WWW_AUTHENTICATE, challenge));
+        }
+        if self.status_code() == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((RETRY_AFTER, RETRY_SECONDS));
+        }
+        response.json(json!({ "error": code, "error_description": description }))
+    }
+}
+
+/// Whatever has no route.
+pub async fn not_found() -> HttpResponse {
+    let body = json!({ "error": "not_found", "error_description": "there is nothing at this path" });
+    HttpResponse::NotFound().json(body)
+}
+
+/// A route with another method.
+pub async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
+    let posts = ["/token", "/revoke", "/introspect"];
+    let allowed = if posts.contains(&request.path()) { "POST" } else { "GET, HEAD" };
+    let description = format!("the method must be {allowed}");
+    HttpResponse::MethodNotAllowed()
+        .insert_header((ALLOW, allowed))
+        .json(json!({ "error": "invalid_request", "error_description": description }))
+}

@@ -1,0 +1,72 @@
+//! From an HTTP request to [`oauth::Request`]: a form in the body, nothing secret in the query.
+
+use actix_web::dev::Payload;
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use std::future::Future;
+use std::pin::Pin;
+
+use super::error::HttpError;
+use crate::oauth::{self, Form, OAuthError};
+
+/// Longer bodies are refused.
+const MAX_BODY: usize = 64 * 1024;
+const FORM: &str = "application/x-www-form-urlencoded";
+/// What must never stand in a URL: it ends up in logs and histories (RFC 6749 section 2.3.1).
+const ONLY_IN_BODY: [&str; 8] = [
+    "password",
+    "username",
+    "client_id",
+    "client_secret",
+    "refresh_token",
+    "token",
+    "client_assertion",
+    "grant_type",
+];
+
+/// A request with a form, checked as far as HTTP is concerned.
+pub struct FormRequest(pub oauth::Request);
+
+impl FromRequest for FormRequest {
+    type Error = HttpError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, HttpError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let payload = web::Payload::from_request(&request, payload).into_inner();
+        Box::pin(async move {
+            check_query(request.query_string())?;
+            if !request.content_type().trim().eq_ignore_ascii_case(FORM) {
+                return Err(HttpError::MediaType);
+            }
+            let authorization = authorization(&request)?;
+            let unreadable = || malformed("the body could not be read");
+            let body = payload.map_err(|_| unreadable())?.to_bytes_limited(MAX_BODY).await;
+            let body = body.map_err(|_| HttpError::TooLarge)?.map_err(|_| unreadable())?;
+            Ok(Self(oauth::Request { authorization, form: Form::parse(&body)? }))
+        })
+    }
+}
+
+/// The `Authorization` header, at most one.
+pub fn authorization(request: &HttpRequest) -> Result<Option<String>, HttpError> {
+    let mut values = request.headers().get_all(AUTHORIZATION);
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(malformed("the Authorization header is given twice"));
+    }
+    let text = value.to_str().map_err(|_| malformed("the Authorization header is not ASCII"))?;
+    Ok(Some(text.to_owned()))
+}
+
+fn check_query(query: &str) -> Result<(), HttpError> {
+    let form = Form::parse(query.as_bytes())?;
+    match ONLY_IN_BODY.iter().find(|name| form.get(name).is_some()) {
+        Some(name) => Err(malformed(&format!("the parameter {name} must be in the body, not in the URL"))),
+        None => Ok(()),
+    }
+}
+
+fn malformed(problem: &str) -> HttpError {
+    OAuthError::InvalidRequest(problem.to_owned()).into()
+}

@@ -1,0 +1,206 @@
+//! Which client is asking (RFC 6749 section 2.3): `client_secret_basic`, `client_secret_post` or `none`, with the
+//! habits of real clients: Swagger UI's blank `Basic Og==`, requests-oauthlib's `Basic id:`, raw or form-encoded
+//! credentials, and clients that do not say who they are because their token does.
+
+use std::ops::Deref;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use secrecy::SecretString;
+
+use super::form::decode_text;
+use super::{Issuer, OAuthError, Request};
+use crate::accounts::Client;
+use crate::store::{StoreError, clients, sessions};
+use crate::tokens::{RefreshToken, access_token};
+
+/// Proof that a client is who it says, and may act.
+#[derive(Debug)]
+pub(super) struct AuthenticatedClient(Client);
+
+impl Deref for AuthenticatedClient {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.0
+    }
+}
+
+/// What the request says about the client.
+enum Presented {
+    /// Nothing.
+    Nothing,
+    /// An id without a secret: `none`.
+    Id { id: String, basic: bool },
+    /// Pairs of which one must be right: raw, and decoded if that differs.
+    Secret { pairs: Vec<(String, SecretString)>, basic: bool },
+}
+
+/// The client, which must be known and prove itself.
+pub(super) async fn authenticate(
+    issuer: &Issuer,
+    request: &Request,
+) -> Result<AuthenticatedClient, OAuthError> {
+    identify(issuer, request).await?.ok_or(refusal("no client is named", false))
+}
+
+/// As [`authenticate`], but none when neither the request nor its token names a client.
+pub(super) async fn identify(
+    issuer: &Issuer,
+    request: &Request,
+) -> Result<Option<AuthenticatedClient>, OAuthError> {
+    match presented(request)? {
+        Presented::Nothing => match implied_id(issuer, request).await? {
+            Some(id) => verify_public(issuer, id, false).await.map(Some),
+            None => Ok(None),
+        },
+        Presented::Id { id, basic } => verify_public(issuer, id, basic).await.map(Some),
+        Presented::Secret { pairs, basic } => verify_secret(issuer, pairs, basic).await.map(Some),
+    }
+}
+
+fn presented(request: &Request) -> Result<Presented, OAuthError> {
+    let (id, secret) = (request.form.get("client_id"), request.form.get("client_secret"));
+    let basic = request.authorization.as_deref().map(parse_basic).transpose()?.flatten();
+    let contradiction = |problem: &str| Err(OAuthError::InvalidRequest(problem.to_owned()));
+    match (basic, id, secret) {
+        (None, None, None) => Ok(Presented::Nothing),
+        (None, None, Some(_)) => contradiction("client_secret is given without client_id"),
+        (None, Some(id), None) => Ok(Presented::Id { id: id.to_owned(), basic: false }),
+        (None, Some(id), Some(secret)) => {
+            Ok(Presented::Secret { pairs: vec![(id.to_owned(), secret.into())], basic: false })
+        }
+        (Some(_), _, Some(_)) => contradiction("the client authenticates in two ways at once"),
+        (Some(basic), id, None) => {
+            if id.is_some_and(|id| !basic.iter().any(|(named, _)| named == id)) {
+                return contradiction("client_id differs between the header and the form");
+            }
+            Ok(presented_basic(basic))
+        }
+    }
+}
+
+fn presented_basic(pairs: Vec<(String, String)>) -> Presented {
+    match pairs.first() {
+        Some((id, secret)) if secret.is_empty() => Presented::Id { id: id.clone(), basic: true },
+        _ => {
+            let hide = |(id, secret): (String, String)| (id, SecretString::from(secret));
+            Presented::Secret { pairs: pairs.into_iter().map(hide).collect(), basic: true }
+        }
+    }
+}
+
+/// The id and secret of a Basic header, raw and, where that differs, form-decoded (RFC 6749 section 2.3.1). None for
+/// other schemes, which are no client authentication, and for the blank `Basic Og==`.
+fn parse_basic(header: &str) -> Result<Option<Vec<(String, String)>>, OAuthError> {
+    let (scheme, value) = header.trim().split_once(' ').unwrap_or((header.trim(), ""));
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Ok(None);
+    }
+    let malformed = refusal("malformed Basic credentials", true);
+    let text = BASE64_STANDARD.decode(value.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let Some((id, secret)) = text.as_deref().and_then(|text| text.split_once(':')) else {
+        return Err(malformed);
+    };
+    if id.is_empty() {
+        return if secret.is_empty() { Ok(None) } else { Err(malformed) };
+    }
+    let mut pairs = vec![(id.to_owned(), secret.to_owned())];
+    if let (Some(id), Some(secret)) = (decode_text(id), decode_text(secret)) {
+        let decoded = (id, secret);
+        if decoded != pairs[0] {
+            pairs.push(decoded);
+        }
+    }
+    Ok(Some(pairs))
+}
+
+/// The client that is meant when the request names none: the one that the token was issued to, or else, for a
+/// password, the configured default.
+async fn implied_id(issuer: &Issuer, request: &Request) -> Result<Option<String>, OAuthError> {
+    let Some(token) = request.form.get("refresh_token").or_else(|| request.form.get("token")) else {
+        let has_password = request.form.get("password").is_some();
+        return Ok(issuer.settings.oauth.default_client.clone().filter(|_| has_password));
+    };
+    let ring = issuer.keys.ring();
+    if let Some(token) = RefreshToken::decode(token, ring.mac()) {
+        let find = move |conn: &mut _| sessions::find(conn, token.session.as_bytes());
+        return Ok(issuer.store.read(find).await?.map(|session| session.client_id));
+    }
+    Ok(access_token::verify(&ring, token, &issuer.url, issuer.clock.now()).map(|claims| claims.client_id))
+}
+
+async fn verify_public(issuer: &Issuer, id: String, basic: bool) -> Result<AuthenticatedClient, OAuthError> {
+    match find(issuer, vec![id]).await? {
+        Some(client) if client.disabled => Err(refusal("the client is disabled", basic)),
+        Some(client) if client.is_public() => Ok(AuthenticatedClient(client)),
+        Some(_) => Err(refusal("a confidential client gave no secret", basic)),
+        None => Err(refusal("unknown client", basic)),
+    }
+}
+
+async fn verify_secret(
+    issuer: &Issuer,
+    pairs: Vec<(String, SecretString)>,
+    basic: bool,
+) -> Result<AuthenticatedClient, OAuthError> {
+    let ids = pairs.iter().map(|(id, _)| id.clone()).collect();
+    let Some(client) = find(issuer, ids).await? else { return Err(refusal("unknown client", basic)) };
+    let Some(hash) = &client.secret else { return Err(refusal("a public client gave a secret", basic)) };
+    if !pairs.iter().any(|(id, secret)| *id == client.id && hash.matches(secret)) {
+        return Err(refusal("wrong client secret", basic));
+    }
+    if client.disabled {
+        return Err(refusal("the client is disabled", basic));
+    }
+    Ok(AuthenticatedClient(client))
+}
+
+/// The first of these that exists.
+async fn find(issuer: &Issuer, ids: Vec<String>) -> Result<Option<Client>, StoreError> {
+    issuer
+        .store
+        .read(move |conn| {
+            for id in ids {
+                if let Some(row) = clients::find(conn, &id)? {
+                    return Client::from_row(&row).map(Some);
+                }
+            }
+            Ok(None)
+        })
+        .await
+}
+
+fn refusal(reason: &'static str, basic: bool) -> OAuthError {
+    OAuthError::InvalidClient { reason, basic }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn basic(text: &str) -> Option<Vec<(String, String)>> {
+        parse_basic(&format!("Basic {}", BASE64_STANDARD.encode(text))).unwrap()
+    }
+
+    #[test]
+    fn the_blank_client_of_swagger_ui_is_no_client() {
+        assert_eq!(parse_basic("Basic Og==").unwrap(), None);
+        assert_eq!(parse_basic("Bearer abc").unwrap(), None);
+    }
+
+    #[test]
+    fn credentials_are_read_raw_and_decoded() {
+        assert_eq!(basic("a:b").unwrap().len(), 1);
+        let both = basic("my%2Dapp:s+x").unwrap();
+        assert_eq!(both[0], ("my%2Dapp".to_owned(), "s+x".to_owned()));
+        assert_eq!(both[1], ("my-app".to_owned(), "s x".to_owned()));
+    }
+
+    #[test]
+    fn malformed_credentials_are_refused() {
+        for bad in ["Basic", "Basic !", "Basic YQ==", "Basic OmE=", "basic /w=="] {
+            assert!(matches!(parse_basic(bad), Err(OAuthError::InvalidClient { basic: true, .. })), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What a client may learn of a refusal (RFC 6749 section 5.2), and what the log learns beside it. `http::error` gives
+//! each its status.
+
+use crate::accounts::password::HashError;
+use crate::keys::KeyError;
+use crate::store::StoreError;
+
+/// A refusal or failure. Its `Display` is for the log; the client sees [`OAuthError::code`] and
+/// [`OAuthError::description`] alone.
+#[derive(Debug, thiserror::Error)]
+pub enum OAuthError {
+    /// The request is malformed.
+    #[error("invalid_request: {0}")]
+    InvalidRequest(String),
+    /// The client did not prove who it is.
+    #[error("invalid_client: {reason}")]
+    InvalidClient {
+        /// For the log.
+        reason: &'static str,
+        /// Whether it tried with HTTP Basic, which then is asked for.
+        basic: bool,
+    },
+    /// The password or refresh token is no good.
+    #[error("invalid_grant: {0:?}")]
+    InvalidGrant(Reason),
+    /// The client may not use this grant, or not this endpoint.
+    #[error("unauthorized_client: {0}")]
+    UnauthorizedClient(&'static str),
+    /// There is no such grant here.
+    #[error("unsupported_grant_type")]
+    UnsupportedGrantType,
+    /// The scope is malformed or more than allowed.
+    #[error("invalid_scope: {0}")]
+    InvalidScope(String),
+    /// The resource is not on the client's list (RFC 8707).
+    #[error("invalid_target")]
+    InvalidTarget,
+    /// The bearer token is no good (RFC 6750); none: there was none.
+    #[error("invalid_token: {0:?}")]
+    InvalidToken(Option<Reason>),
+    /// A part that is needed is down or busy: nothing was done, and a retry may succeed.
+    #[error("temporarily_unavailable: {0}")]
+    Unavailable(String),
+    /// A fault of ours.
+    #[error("server_error: {0}")]
+    Internal(String),
+}
+
+/// Why a grant or token is refused: for the log, never for the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// There is no such user.
+    UnknownUser,
+    /// The password is wrong.
+    WrongPassword,
+    /// The user is disabled.
+    UserDisabled,
+    /// The user was changed while the password was verified.
+    UserChanged,
+    /// Not a token of ours.
+    Malformed,
+    /// It was issued to another client.
+    ForeignClient,
+    /// Its session does not exist any more.
+    UnknownSession,
+    /// It was spent before; its session is closed now.
+    Reused,
+    /// It was revoked, or its session is closed.
+    Closed,
+    /// A deadline passed.
+    Expired,
+}
+
+impl OAuthError {
+    /// The `error` member.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidRequest(_) => "invalid_request",
+            Self::InvalidClient { .. } => "invalid_client",
+            Self::InvalidGrant(_) => "invalid_grant",
+            Self::UnauthorizedClient(_) => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidScope(_) => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+            Self::InvalidToken(_) => "invalid_token",
+            Self::Unavailable(_) => "temporarily_unavailable",
+            Self::Internal(_) => "server_error",
+        }
+    }
+
+    /// The `error_description` member: the same for causes that a client must not tell apart.
+    pub fn description(&self) -> &str {
+        match self {
+            Self::InvalidRequest(problem) | Self::InvalidScope(problem) => problem,
+            Self::InvalidClient { .. } => "client authentication failed",
+            Self::InvalidGrant(
+                Reason::UnknownUser | Reason::WrongPassword | Reason::UserDisabled | Reason::UserChanged,
+            ) => "the username or password is wrong",
+            Self::InvalidGrant(_) => "the refresh token is invalid, expired, revoked or already used",
+            Self::UnauthorizedClient(problem) => problem,
+            Self::UnsupportedGrantType => "grant_type must be password, refresh_token or client_credentials",
+            Self::InvalidTarget => "the resource is not one of the client's audiences",
+            Self::InvalidToken(_) => "the access token is invalid, expired or revoked",
+            Self::Unavailable(_) => "a needed part is unavailable; nothing was done, try again",
+            Self::Internal(_) => "an internal error",
+        }
+    }
+}
+
+impl From<StoreError> for OAuthError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) | StoreError::Overloaded => Self::Unavailable(error.to_string()),
+            StoreError::Conflict(_) | StoreError::Corrupt(_) => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<KeyError> for OAuthError {
+    fn from(error: KeyError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+impl From<HashError> for OAuthError {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Busy => Self::Unavailable(error.to_string()),
+            HashError::Failed(_) => Self::Internal(error.to_string()),
+        }
+    }
+}

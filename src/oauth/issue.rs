@@ -1,0 +1,119 @@
+//! From what was granted to a signed access token and the answer that carries it.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{Issuer, OAuthError};
+use crate::accounts::{Client, Scopes, User};
+use crate::clock::Timestamp;
+use crate::tokens::claims::Audience;
+use crate::tokens::session::Policy;
+use crate::tokens::{AccessClaims, SessionId, access_token};
+
+/// RFC 6749 section 5.1.
+#[derive(Serialize)]
+pub struct TokenResponse {
+    #[serde(serialize_with = "expose")]
+    access_token: SecretString,
+    token_type: &'static str,
+    /// Seconds.
+    expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "expose_some")]
+    refresh_token: Option<SecretString>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+}
+
+/// The login behind a token.
+pub(super) struct Login<'a> {
+    pub user: &'a User,
+    pub session: SessionId,
+    pub auth_time: Timestamp,
+    pub amr: &'a str,
+    pub ends_at: Timestamp,
+}
+
+/// What an access token says.
+pub(super) struct Grantee<'a> {
+    pub client: &'a Client,
+    /// None: the client acts for itself.
+    pub login: Option<Login<'a>>,
+    pub scope: Scopes,
+    pub audience: Vec<String>,
+}
+
+/// Signs an access token; the answer still lacks a refresh token.
+pub(super) fn access_token(
+    issuer: &Issuer,
+    grantee: Grantee<'_>,
+    now: Timestamp,
+) -> Result<TokenResponse, OAuthError> {
+    let (client, login) = (grantee.client, grantee.login.as_ref());
+    let settings = &issuer.settings.tokens;
+    let lifetime = client.access_token_lifetime.unwrap_or(settings.access_token_lifetime);
+    // A session's last access token ends with it.
+    let exp = login.map_or(now + lifetime, |login| login.ends_at.min(now + lifetime));
+    let scope = Some(grantee.scope).filter(|scope| !scope.is_empty()).map(|scope| scope.to_string());
+    let extra =
+        login.map_or_else(|| client.claims.clone(), |login| client.claims.merged_with(&login.user.claims));
+    let claims = AccessClaims {
+        iss: issuer.url.to_string(),
+        sub: login.map_or(&client.id, |login| &login.user.id).clone(),
+        aud: Audience::of(grantee.audience, &issuer.url),
+        exp: exp.as_unix(),
+        iat: now.as_unix(),
+        jti: Uuid::new_v4().to_string(),
+        client_id: client.id.clone(),
+        scope: scope.clone(),
+        sid: login.map(|login| login.session.to_string()),
+        auth_time: login.map(|login| login.auth_time.as_unix()),
+        amr: login.map(|login| login.amr.split(' ').map(ToOwned::to_owned).collect()),
+        extra: extra.as_map().clone(),
+    };
+    let typ = client.token_type.unwrap_or(settings.token_type);
+    Ok(TokenResponse {
+        access_token: access_token::sign(&issuer.keys.ring(), &claims, typ)?.into(),
+        token_type: "Bearer",
+        expires_in: exp.since(now).as_secs(),
+        refresh_token: None,
+        scope,
+    })
+}
+
+/// The audiences that a client may have.
+pub(super) fn allowed_audience<'a>(issuer: &'a Issuer, client: &'a Client) -> &'a [String] {
+    client.audience.as_deref().unwrap_or(&issuer.settings.tokens.audience)
+}
+
+/// How a client's refresh tokens live.
+pub(super) fn policy(issuer: &Issuer, client: &Client) -> Policy {
+    let settings = &issuer.settings.tokens;
+    Policy {
+        rotation: client.refresh_rotation,
+        leeway: client.refresh_reuse_leeway.unwrap_or(settings.refresh_reuse_leeway),
+        idle: client.refresh_idle_lifetime.unwrap_or(settings.refresh_idle_lifetime),
+        absolute: client.refresh_absolute_lifetime.unwrap_or(settings.refresh_absolute_lifetime),
+    }
+}
+
+impl TokenResponse {
+    /// With the refresh token that is good from now on.
+    pub(super) fn with_refresh_token(mut self, token: String) -> Self {
+        self.refresh_token = Some(token.into());
+        self
+    }
+}
+
+fn expose<S: serde::Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose_secret())
+}
+
+// serde passes a reference to the field.
+#[allow(clippy::ref_option)]
+fn expose_some<S: serde::Serializer>(
+    secret: &Option<SecretString>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    secret.as_ref().map(ExposeSecret::expose_secret).serialize(serializer)
+}

@@ -1,0 +1,65 @@
+//! The protocol: from a parsed form to a token, an RFC 6749 error, or an answer about a token. Called by `http`, which
+//! adds nothing but HTTP. The pipeline of a token request is [`Issuer::exchange`].
+
+mod client_auth;
+mod client_credentials_grant;
+mod error;
+mod form;
+mod introspect;
+mod issue;
+mod password_grant;
+mod refresh_token_grant;
+mod request;
+mod revoke;
+mod rules;
+mod userinfo;
+
+use std::sync::Arc;
+
+pub use error::{OAuthError, Reason};
+pub use form::Form;
+pub use issue::TokenResponse;
+use request::TokenRequest;
+
+use crate::accounts::password::Hasher;
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::keys::Keys;
+use crate::store::Store;
+
+/// A request to one of the endpoints, as far as the protocol is concerned.
+pub struct Request {
+    /// The `Authorization` header.
+    pub authorization: Option<String>,
+    /// The form in the body.
+    pub form: Form,
+}
+
+/// Issues, revokes and tells about tokens. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    /// The issuer identifier.
+    pub url: Arc<str>,
+    /// What is set.
+    pub settings: Arc<Settings>,
+    /// The time.
+    pub clock: Clock,
+    /// The database.
+    pub store: Store,
+    /// The signing keys.
+    pub keys: Keys,
+    /// The hashing threads.
+    pub passwords: Hasher,
+}
+
+impl Issuer {
+    /// `POST /token`: whatever the grant, the same steps. Checks come before anything is spent.
+    pub async fn exchange(&self, request: &Request) -> Result<TokenResponse, OAuthError> {
+        let client = client_auth::authenticate(self, request).await?;
+        match TokenRequest::parse(&request.form)? {
+            TokenRequest::Password(asked) => password_grant::run(self, &client, asked).await,
+            TokenRequest::RefreshToken(asked) => refresh_token_grant::run(self, &client, asked).await,
+            TokenRequest::ClientCredentials(asked) => client_credentials_grant::run(self, &client, asked),
+        }
+    }
+}

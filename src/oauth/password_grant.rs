@@ -1,0 +1,104 @@
+//! `grant_type=password` (RFC 6749 section 4.3): opens a session.
+
+use secrecy::ExposeSecret;
+
+use super::client_auth::AuthenticatedClient;
+use super::request::PasswordRequest;
+use super::{Issuer, OAuthError, Reason, TokenResponse, issue, rules};
+use crate::accounts::password::{Password, Verdict};
+use crate::accounts::{Grant, User, username};
+use crate::clock::Timestamp;
+use crate::store::sessions::SessionRow;
+use crate::store::users::UserRow;
+use crate::store::{sessions, users};
+use crate::tokens::session::{self, Opening};
+use crate::tokens::{RefreshToken, SessionId};
+
+/// How the user authenticated (RFC 8176).
+const AMR: &str = "pwd";
+
+pub(super) async fn run(
+    issuer: &Issuer,
+    client: &AuthenticatedClient,
+    request: PasswordRequest,
+) -> Result<TokenResponse, OAuthError> {
+    if !client.grants.contains(&Grant::Password) {
+        return Err(OAuthError::UnauthorizedClient("the client may not use the password grant"));
+    }
+    // What can be refused without a hash is refused before it.
+    if let Some(scope) = rules::requested_scope(&request.asked)? {
+        rules::within(scope, &client.scopes)?;
+    }
+    let audience = rules::audience(&request.asked, issue::allowed_audience(issuer, client))?;
+    let verified = verify(issuer, &request).await?;
+    let user = User::from_row(&verified.row)?;
+    let scope = rules::grant_scope(&request.asked, client, &user.allowed(&client.scopes))?;
+
+    let now = issuer.clock.now();
+    let policy = issue::policy(issuer, client);
+    let id = SessionId::generate(now);
+    let opening = Opening {
+        user_id: user.id.clone(),
+        client_id: client.id.clone(),
+        scope: scope.to_string(),
+        resource: (!request.asked.resource.is_empty()).then(|| audience.join(" ")),
+        amr: AMR,
+    };
+    let row = session::open(id, opening, &policy, now);
+    let login = issue::Login {
+        user: &user,
+        session: id,
+        auth_time: now,
+        amr: AMR,
+        ends_at: Timestamp::from_unix(row.ends_at),
+    };
+    let grantee = issue::Grantee { client, login: Some(login), scope, audience };
+    let response = issue::access_token(issuer, grantee, now)?;
+    let refresh_token = RefreshToken { session: id, generation: 0 }.encode(issuer.keys.ring().mac())?;
+    open(issuer, verified, row).await?;
+    if client.grants.contains(&Grant::RefreshToken) {
+        return Ok(response.with_refresh_token(refresh_token));
+    }
+    Ok(response)
+}
+
+/// A user whose password was right.
+struct Verified {
+    row: UserRow,
+    upgrade: Option<String>,
+}
+
+/// Unknown users cost one hash too, and disabled ones are found out after it, so that timing reveals no accounts.
+async fn verify(issuer: &Issuer, request: &PasswordRequest) -> Result<Verified, OAuthError> {
+    let password = Password::parse(request.password.expose_secret()).map_err(OAuthError::InvalidRequest)?;
+    let key = username::canonical(&request.username);
+    let find = move |conn: &mut _| key.map_or(Ok(None), |key| users::find_by_key(conn, &key));
+    let row = issuer.store.read(find).await?;
+    let stored = row.as_ref().map(|row| row.password_hash.clone());
+    let verdict = issuer.passwords.verify(password, stored).await?;
+    match (row, verdict) {
+        (None, _) => Err(OAuthError::InvalidGrant(Reason::UnknownUser)),
+        (Some(_), Verdict::Differs) => Err(OAuthError::InvalidGrant(Reason::WrongPassword)),
+        (Some(row), _) if row.disabled => Err(OAuthError::InvalidGrant(Reason::UserDisabled)),
+        (Some(row), Verdict::Matches { upgrade }) => Ok(Verified { row, upgrade }),
+    }
+}
+
+/// Stores the session, unless the user was disabled or got another password while this one was verified.
+async fn open(issuer: &Issuer, verified: Verified, session: SessionRow) -> Result<(), OAuthError> {
+    let Verified { row, upgrade } = verified;
+    let opened = issuer
+        .store
+        .write(move |conn| {
+            if !users::record_login(conn, &row.id, &row.password_hash, session.created_at)? {
+                return Ok(false);
+            }
+            if let Some(new) = upgrade {
+                users::upgrade_hash(conn, &row.id, &row.password_hash, &new)?;
+            }
+            sessions::insert(conn, &session)?;
+            Ok(true)
+        })
+        .await?;
+    if opened { Ok(()) } else { Err(OAuthError::InvalidGrant(Reason::UserChanged)) }
+}

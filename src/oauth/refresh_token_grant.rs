@@ -1,0 +1,107 @@
+//! `grant_type=refresh_token` (RFC 6749 section 6): exchanges a refresh token, once. The access token is signed before
+//! the swap, so that after the swap only the network can fail.
+
+use secrecy::ExposeSecret;
+
+use super::client_auth::AuthenticatedClient;
+use super::request::RefreshRequest;
+use super::{Issuer, OAuthError, Reason, TokenResponse, issue, rules};
+use crate::accounts::{Grant, Scopes, User};
+use crate::clock::Timestamp;
+use crate::store::sessions::find_with_user;
+use crate::tokens::session::{self, Policy, Standing};
+use crate::tokens::{RefreshToken, Rotation, Session};
+
+pub(super) async fn run(
+    issuer: &Issuer,
+    client: &AuthenticatedClient,
+    request: RefreshRequest,
+) -> Result<TokenResponse, OAuthError> {
+    if !client.grants.contains(&Grant::RefreshToken) {
+        return Err(OAuthError::UnauthorizedClient("the client may not use the refresh_token grant"));
+    }
+    let now = issuer.clock.now();
+    let ring = issuer.keys.ring();
+    let presented = RefreshToken::decode(request.refresh_token.expose_secret(), ring.mac())
+        .ok_or(OAuthError::InvalidGrant(Reason::Malformed))?;
+    let (session, user) = find(issuer, presented).await?;
+    if session.client_id != client.id {
+        return Err(OAuthError::InvalidGrant(Reason::ForeignClient));
+    }
+    let policy = issue::policy(issuer, client);
+    let response = match session::judge(&session, presented.generation, policy.leeway, now) {
+        Standing::Current | Standing::Repeat => Some(sign(issuer, client, &session, &user, &request, now)?),
+        // Nothing to sign: straight to closing the session.
+        Standing::Reused => None,
+        Standing::Closed => return Err(OAuthError::InvalidGrant(Reason::Closed)),
+        Standing::Expired => return Err(OAuthError::InvalidGrant(Reason::Expired)),
+    };
+    let good = exchange(issuer, session, presented, policy, now).await?;
+    let response = response.ok_or(OAuthError::InvalidGrant(Reason::Reused))?;
+    Ok(response.with_refresh_token(good.encode(ring.mac())?))
+}
+
+async fn find(issuer: &Issuer, presented: RefreshToken) -> Result<(Session, User), OAuthError> {
+    let found = issuer.store.read(move |conn| find_with_user(conn, presented.session.as_bytes())).await?;
+    let (session, user) = found.ok_or(OAuthError::InvalidGrant(Reason::UnknownSession))?;
+    Ok((Session::from_row(&session)?, User::from_row(&user)?))
+}
+
+/// The access token. Its scope is what is left of the grant by what the client and the user may have today.
+fn sign(
+    issuer: &Issuer,
+    client: &AuthenticatedClient,
+    session: &Session,
+    user: &User,
+    request: &RefreshRequest,
+    now: Timestamp,
+) -> Result<TokenResponse, OAuthError> {
+    if user.disabled {
+        return Err(OAuthError::InvalidGrant(Reason::UserDisabled));
+    }
+    let granted = Scopes::parse(&session.scope).map_err(OAuthError::Internal)?;
+    let scope = rules::refresh_scope(&request.asked, &granted, &user.allowed(&client.scopes))?;
+    let audience = rules::audience(&request.asked, &granted_audience(issuer, client, session))?;
+    let login = issue::Login {
+        user,
+        session: session.id,
+        auth_time: session.created_at,
+        amr: &session.amr,
+        ends_at: session.ends_at,
+    };
+    issue::access_token(issuer, issue::Grantee { client, login: Some(login), scope, audience }, now)
+}
+
+/// What was granted at the login, as far as the client may still have it.
+fn granted_audience(issuer: &Issuer, client: &AuthenticatedClient, session: &Session) -> Vec<String> {
+    let allowed = issue::allowed_audience(issuer, client);
+    let granted = |audience: &&String| {
+        session.resource.as_ref().is_none_or(|resource| resource.split(' ').any(|one| one == **audience))
+    };
+    allowed.iter().filter(granted).cloned().collect()
+}
+
+/// The swap: the token that is good from now on, or why there is none.
+async fn exchange(
+    issuer: &Issuer,
+    session: Session,
+    presented: RefreshToken,
+    policy: Policy,
+    now: Timestamp,
+) -> Result<RefreshToken, OAuthError> {
+    let (id, user_id, client_id) = (session.id, session.user_id.clone(), session.client_id.clone());
+    let rotation =
+        issuer.store.write(move |conn| session::rotate(conn, &session, presented, &policy, now)).await?;
+    match rotation {
+        Rotation::Advanced(good) | Rotation::Repeated(good) | Rotation::Kept(good) => Ok(good),
+        Rotation::Reused => {
+            tracing::warn!(
+                target: "chancery::audit", event = "refresh_token_reused", session = %id,
+                generation = presented.generation, user = user_id, client = client_id,
+                "a spent refresh token was shown again: its session is closed"
+            );
+            Err(OAuthError::InvalidGrant(Reason::Reused))
+        }
+        Rotation::Refused => Err(OAuthError::InvalidGrant(Reason::Closed)),
+    }
+}

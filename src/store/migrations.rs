@@ -1,0 +1,79 @@
+//! The schema's history, embedded in the binary and brought up to date under a lock: whichever instance comes first
+//! migrates, the others wait and find it done.
+
+use diesel::migration::{Migration, MigrationSource};
+use diesel::{RunQueryDsl, SqliteConnection, sql_query};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::connection::{Access, Connector};
+use super::{Conn, StoreError};
+
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+/// PostgreSQL's advisory lock that a migrating instance holds: "chancery" in ASCII.
+const LOCK: i64 = 0x6368_616e_6365_7279;
+
+/// A migration and whether the database has it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The folder's name: time and title.
+    pub name: String,
+    /// False while it is still to run.
+    pub applied: bool,
+}
+
+/// Creates the database if need be and runs what is pending; returns the names of what ran. Safe to call from many
+/// processes at once. Blocks.
+pub fn run(url: &str) -> Result<Vec<String>, StoreError> {
+    match Connector::parse(url)?.connect(Access::Write)? {
+        Conn::Sqlite(mut conn) => conn.immediate_transaction(|conn| apply(conn, SQLITE)),
+        Conn::Postgres(mut conn) => {
+            sql_query(format!("SELECT pg_advisory_lock({LOCK})")).execute(&mut conn)?;
+            apply(&mut conn, POSTGRES) // the lock goes with the connection
+        }
+    }
+}
+
+/// Every migration this binary knows, oldest first. Creates nothing. Blocks.
+pub fn status(url: &str) -> Result<Vec<Status>, StoreError> {
+    let connector = Connector::parse(url)?;
+    if let Connector::Sqlite { path } = &connector
+        && !path.exists()
+    {
+        return Err(StoreError::Unavailable(format!("{}: no such file", path.display())));
+    }
+    match connector.connect(Access::Write)? {
+        Conn::Sqlite(mut conn) => list::<diesel::sqlite::Sqlite, SqliteConnection>(&mut conn, SQLITE),
+        Conn::Postgres(mut conn) => list(&mut conn, POSTGRES),
+    }
+}
+
+fn apply<B, C>(conn: &mut C, source: EmbeddedMigrations) -> Result<Vec<String>, StoreError>
+where
+    B: diesel::backend::Backend,
+    C: MigrationHarness<B>,
+{
+    let ran = conn.run_pending_migrations(source).map_err(fault)?;
+    Ok(ran.iter().map(ToString::to_string).collect())
+}
+
+fn list<B, C>(conn: &mut C, source: EmbeddedMigrations) -> Result<Vec<Status>, StoreError>
+where
+    B: diesel::backend::Backend,
+    C: MigrationHarness<B>,
+    EmbeddedMigrations: MigrationSource<B>,
+{
+    let applied = conn.applied_migrations().map_err(fault)?;
+    let mut known: Vec<Box<dyn Migration<B>>> = source.migrations().map_err(fault)?;
+    known.sort_by_key(|migration| migration.name().version().as_owned());
+    let status = |migration: &dyn Migration<B>| Status {
+        name: migration.name().to_string(),
+        applied: applied.contains(&migration.name().version().as_owned()),
+    };
+    Ok(known.iter().map(|migration| status(&**migration)).collect())
+}
+
+fn fault(error: Box<dyn std::error::Error + Send + Sync>) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}

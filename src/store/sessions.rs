@@ -1,0 +1,163 @@
+//! Table `sessions`: the authority on which refresh token of a login is good.
+
+use diesel::prelude::*;
+
+use super::schema::{sessions, users};
+use super::users::UserRow;
+use super::{Conn, StoreError};
+
+/// A session's row.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = sessions)]
+pub struct SessionRow {
+    /// 16 bytes.
+    pub id: Vec<u8>,
+    /// Who logged in.
+    pub user_id: String,
+    /// Through which client.
+    pub client_id: String,
+    /// What was granted; space-separated.
+    pub scope: String,
+    /// The audience that was granted; none: whatever the client has.
+    pub resource: Option<String>,
+    /// How the user proved to be who they are (RFC 8176); space-separated.
+    pub amr: String,
+    /// How often the refresh token has been exchanged.
+    pub generation: i64,
+    /// When the user authenticated.
+    pub created_at: i64,
+    /// When the present generation began.
+    pub advanced_at: i64,
+    /// The idle deadline, never after `ends_at`.
+    pub expires_at: i64,
+    /// The absolute deadline.
+    pub ends_at: i64,
+    /// When it was closed, if it was.
+    pub closed_at: Option<i64>,
+    /// Why it was closed.
+    pub close_reason: Option<String>,
+}
+
+/// Who won a compare-and-swap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Swap {
+    /// This caller.
+    Won,
+    /// Somebody else, earlier.
+    Lost,
+}
+
+/// Which sessions to close or list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// All of them.
+    All,
+    /// A user's, by id.
+    User(String),
+    /// A client's, by id.
+    Client(String),
+    /// Those opened before this Unix second.
+    Before(i64),
+}
+
+/// Adds a session.
+pub fn insert(conn: &mut Conn, session: &SessionRow) -> Result<(), StoreError> {
+    diesel::insert_into(sessions::table).values(session).execute(conn)?;
+    Ok(())
+}
+
+/// The session with this id.
+pub fn find(conn: &mut Conn, id: &[u8]) -> Result<Option<SessionRow>, StoreError> {
+    Ok(sessions::table.find(id).select(SessionRow::as_select()).first(conn).optional()?)
+}
+
+/// The session with its user, in one round trip.
+pub fn find_with_user(conn: &mut Conn, id: &[u8]) -> Result<Option<(SessionRow, UserRow)>, StoreError> {
+    let query = sessions::table.inner_join(users::table).filter(sessions::id.eq(id));
+    Ok(query.select((SessionRow::as_select(), UserRow::as_select())).first(conn).optional()?)
+}
+
+/// Moves an open, unexpired session from `generation` to `next`: the compare-and-swap that makes a refresh token
+/// work once.
+pub fn advance(
+    conn: &mut Conn,
+    id: &[u8],
+    generation: i64,
+    next: i64,
+    now: i64,
+    expires_at: i64,
+) -> Result<Swap, StoreError> {
+    let current = sessions::table
+        .find(id)
+        .filter(sessions::generation.eq(generation))
+        .filter(sessions::closed_at.is_null())
+        .filter(sessions::expires_at.gt(now));
+    let change =
+        (sessions::generation.eq(next), sessions::advanced_at.eq(now), sessions::expires_at.eq(expires_at));
+    let changed = diesel::update(current).set(change).execute(conn)?;
+    Ok(if changed == 1 { Swap::Won } else { Swap::Lost })
+}
+
+/// Closes one session; false when it was closed already or does not exist.
+pub fn close(conn: &mut Conn, id: &[u8], reason: &str, now: i64) -> Result<bool, StoreError> {
+    let open = sessions::table.find(id).filter(sessions::closed_at.is_null());
+    let change = (sessions::closed_at.eq(now), sessions::close_reason.eq(reason));
+    Ok(diesel::update(open).set(change).execute(conn)? == 1)
+}
+
+/// Closes every open session of the selection and counts them.
+pub fn close_all(
+    conn: &mut Conn,
+    selection: &Selection,
+    reason: &str,
+    now: i64,
+) -> Result<usize, StoreError> {
+    let open = sessions::closed_at.is_null();
+    let change = (sessions::closed_at.eq(now), sessions::close_reason.eq(reason));
+    let closed = match selection {
+        Selection::All => diesel::update(sessions::table.filter(open)).set(change).execute(conn),
+        Selection::User(id) => diesel::update(sessions::table.filter(open.and(sessions::user_id.eq(id))))
+            .set(change)
+            .execute(conn),
+        Selection::Client(id) => diesel::update(sessions::table.filter(open.and(sessions::client_id.eq(id))))
+            .set(change)
+            .execute(conn),
+        Selection::Before(time) => {
+            diesel::update(sessions::table.filter(open.and(sessions::created_at.lt(time))))
+                .set(change)
+                .execute(conn)
+        }
+    };
+    Ok(closed?)
+}
+
+/// The newest sessions of the selection with their users' names, at most `limit`.
+pub fn list(
+    conn: &mut Conn,
+    selection: &Selection,
+    limit: i64,
+) -> Result<Vec<(SessionRow, String)>, StoreError> {
+    let query = sessions::table.inner_join(users::table);
+    let columns = (SessionRow::as_select(), users::username);
+    let newest = (sessions::created_at.desc(), sessions::id.desc());
+    let rows = match selection {
+        Selection::All => query.select(columns).order(newest).limit(limit).load(conn),
+        Selection::User(id) => {
+            query.filter(sessions::user_id.eq(id)).select(columns).order(newest).limit(limit).load(conn)
+        }
+        Selection::Client(id) => {
+            query.filter(sessions::client_id.eq(id)).select(columns).order(newest).limit(limit).load(conn)
+        }
+        Selection::Before(time) => {
+            query.filter(sessions::created_at.lt(time)).select(columns).order(newest).limit(limit).load(conn)
+        }
+    };
+    Ok(rows?)
+}
+
+/// Deletes at most `limit` sessions that ended before `time`, and counts them.
+pub fn purge_ended(conn: &mut Conn, time: i64, limit: i64) -> Result<usize, StoreError> {
+    let ended: Vec<Vec<u8>> =
+        sessions::table.filter(sessions::ends_at.lt(time)).select(sessions::id).limit(limit).load(conn)?;
+    Ok(diesel::delete(sessions::table.filter(sessions::id.eq_any(ended))).execute(conn)?)
+}

@@ -1,0 +1,12 @@
+//! What is issued: access tokens that anybody verifies offline, refresh tokens that work once, the sessions behind
+//! them, and the blacklist. Called by `oauth`.
+
+pub mod access_token;
+pub mod blacklist;
+pub mod claims;
+pub mod refresh_token;
+pub mod session;
+
+pub use claims::AccessClaims;
+pub use refresh_token::RefreshToken;
+pub use session::{Rotation, Session, SessionId};

@@ -1,0 +1,264 @@
+//! Sessions: one login and all tokens that descend from it. The state machine of refresh token rotation
+//! (RFC 9700 section 4.14.2): each generation is exchanged once, and a spent token shown again ends the session.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::RefreshToken;
+use crate::clock::Timestamp;
+use crate::store::sessions::{self as table, SessionRow, Swap};
+use crate::store::{Conn, StoreError};
+
+/// A session's id: the `sid` claim, a version 7 UUID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SessionId(Uuid);
+
+impl SessionId {
+    /// A new id. Sorted by time, so that new sessions lie together in the table.
+    pub fn generate(now: Timestamp) -> Self {
+        let seconds = u64::try_from(now.as_unix()).unwrap_or(0);
+        Self(Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0)))
+    }
+
+    /// From 16 bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Uuid::from_slice(bytes).ok().map(Self)
+    }
+
+    /// From the `sid` claim.
+    pub fn parse(text: &str) -> Option<Self> {
+        Uuid::try_parse(text).ok().map(Self)
+    }
+
+    /// Its 16 bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl std::fmt::Display for SessionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Whether a session still yields tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionState {
+    /// It does, unless a deadline passed.
+    Open,
+    /// It was ended.
+    Closed {
+        /// When.
+        at: Timestamp,
+        /// Why: `logout`, `reused`, `password_changed`, ….
+        reason: String,
+    },
+}
+
+/// A session as stored.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The `sid` claim.
+    pub id: SessionId,
+    /// Who logged in.
+    pub user_id: String,
+    /// Through which client.
+    pub client_id: String,
+    /// What was granted.
+    pub scope: String,
+    /// The audience that was granted; none: whatever the client has.
+    pub resource: Option<String>,
+    /// How the user authenticated; space-separated (RFC 8176).
+    pub amr: String,
+    /// How often the refresh token has been exchanged.
+    pub generation: u32,
+    /// When the user authenticated.
+    pub created_at: Timestamp,
+    /// When this generation began.
+    pub advanced_at: Timestamp,
+    /// The idle deadline.
+    pub expires_at: Timestamp,
+    /// The absolute deadline.
+    pub ends_at: Timestamp,
+    /// Whether it still yields tokens.
+    pub state: SessionState,
+}
+
+impl Session {
+    /// Reads a row.
+    pub fn from_row(row: &SessionRow) -> Result<Self, StoreError> {
+        let corrupt = |what: &str| StoreError::Corrupt(format!("a session's {what}"));
+        Ok(Self {
+            id: SessionId::from_bytes(&row.id).ok_or_else(|| corrupt("id"))?,
+            user_id: row.user_id.clone(),
+            client_id: row.client_id.clone(),
+            scope: row.scope.clone(),
+            resource: row.resource.clone(),
+            amr: row.amr.clone(),
+            generation: u32::try_from(row.generation).map_err(|_| corrupt("generation"))?,
+            created_at: Timestamp::from_unix(row.created_at),
+            advanced_at: Timestamp::from_unix(row.advanced_at),
+            expires_at: Timestamp::from_unix(row.expires_at),
+            ends_at: Timestamp::from_unix(row.ends_at),
+            state: match row.closed_at {
+                None => SessionState::Open,
+                Some(at) => SessionState::Closed {
+                    at: Timestamp::from_unix(at),
+                    reason: row.close_reason.clone().unwrap_or_default(),
+                },
+            },
+        })
+    }
+
+    /// The refresh token that is good now.
+    pub fn current_token(&self) -> RefreshToken {
+        RefreshToken { session: self.id, generation: self.generation }
+    }
+}
+
+/// How a client's refresh tokens live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Whether a token works only once.
+    pub rotation: bool,
+    /// How long a spent token still yields its successor again.
+    pub leeway: Duration,
+    /// How long an unused token lives.
+    pub idle: Duration,
+    /// How long the session lives.
+    pub absolute: Duration,
+}
+
+/// What a new session is made of.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// Who logged in.
+    pub user_id: String,
+    /// Through which client.
+    pub client_id: String,
+    /// What was granted.
+    pub scope: String,
+    /// The audience that was granted; none: whatever the client has.
+    pub resource: Option<String>,
+    /// How the user authenticated.
+    pub amr: &'static str,
+}
+
+/// What a presented refresh token is to its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The one that is good.
+    Current,
+    /// Spent a moment ago, within the leeway; its successor is not spent yet.
+    Repeat,
+    /// Spent: a thief, or a client that lost its way.
+    Reused,
+    /// The session was ended.
+    Closed,
+    /// A deadline passed.
+    Expired,
+}
+
+/// What came of presenting a refresh token. The first three carry the token that is good now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rotation {
+    /// The presented token is spent for ever, this is its successor.
+    Advanced(RefreshToken),
+    /// The same successor again.
+    Repeated(RefreshToken),
+    /// The client's tokens do not rotate: the same token, living longer.
+    Kept(RefreshToken),
+    /// A spent token: the session is closed now.
+    Reused,
+    /// The session was closed, has expired, or does not exist. Nothing was written.
+    Refused,
+}
+
+/// Makes the row of a new session.
+pub fn open(id: SessionId, opening: Opening, policy: &Policy, now: Timestamp) -> SessionRow {
+    let ends_at = now + policy.absolute;
+    SessionRow {
+        id: id.as_bytes().to_vec(),
+        user_id: opening.user_id,
+        client_id: opening.client_id,
+        scope: opening.scope,
+        resource: opening.resource,
+        amr: opening.amr.to_owned(),
+        generation: 0,
+        created_at: now.as_unix(),
+        advanced_at: now.as_unix(),
+        expires_at: ends_at.min(now + policy.idle).as_unix(),
+        ends_at: ends_at.as_unix(),
+        closed_at: None,
+        close_reason: None,
+    }
+}
+
+/// Judges a token against its session: the table of DESIGN section 3 as a pure function.
+pub fn judge(session: &Session, presented: u32, leeway: Duration, now: Timestamp) -> Standing {
+    let successor_is_current = presented.checked_add(1) == Some(session.generation);
+    if session.state != SessionState::Open {
+        Standing::Closed
+    } else if now >= session.expires_at {
+        Standing::Expired
+    } else if presented == session.generation {
+        Standing::Current
+    } else if successor_is_current && now < session.advanced_at + leeway {
+        Standing::Repeat
+    } else {
+        // A generation from the future is one too: it was good before an old backup was restored.
+        Standing::Reused
+    }
+}
+
+/// Exchanges a token of a session, as read before, inside a transaction: one compare-and-swap, and whatever follows
+/// when it is lost.
+pub fn rotate(
+    conn: &mut Conn,
+    session: &Session,
+    presented: RefreshToken,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Rotation, StoreError> {
+    if judge(session, presented.generation, policy.leeway, now) == Standing::Current {
+        let good = if policy.rotation { presented.successor() } else { Some(presented) };
+        let Some(good) = good else { return Ok(Rotation::Refused) };
+        let expires_at = session.ends_at.min(now + policy.idle);
+        let (from, to) = (i64::from(presented.generation), i64::from(good.generation));
+        let swap =
+            table::advance(conn, session.id.as_bytes(), from, to, now.as_unix(), expires_at.as_unix())?;
+        if swap == Swap::Won {
+            return Ok(if policy.rotation { Rotation::Advanced(good) } else { Rotation::Kept(good) });
+        }
+    }
+    settle(conn, presented, policy, now)
+}
+
+/// Another request was first, or the token was not the current one to begin with.
+fn settle(
+    conn: &mut Conn,
+    presented: RefreshToken,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Rotation, StoreError> {
+    let Some(session) = find(conn, presented.session)? else { return Ok(Rotation::Refused) };
+    match judge(&session, presented.generation, policy.leeway, now) {
+        Standing::Repeat => Ok(Rotation::Repeated(session.current_token())),
+        Standing::Reused => {
+            table::close(conn, presented.session.as_bytes(), "reused", now.as_unix())?;
+            Ok(Rotation::Reused)
+        }
+        Standing::Current | Standing::Closed | Standing::Expired => Ok(Rotation::Refused),
+    }
+}
+
+fn find(conn: &mut Conn, id: SessionId) -> Result<Option<Session>, StoreError> {
+    table::find(conn, id.as_bytes())?.as_ref().map(Session::from_row).transpose()
+}
+
+/// Ends a session; false when it had ended before.
+pub fn close(conn: &mut Conn, id: SessionId, reason: &str, now: Timestamp) -> Result<bool, StoreError> {
+    table::close(conn, id.as_bytes(), reason, now.as_unix())
+}
