@@ -35,6 +35,15 @@ mod tests {
         assert!(canonical("ann.o'neil+tag@example.com").is_some());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn the_canonical_form_is_its_own(name in "\\PC{1,20}") {
+            if let Some(key) = canonical(&name) {
+                proptest::prop_assert_eq!(canonical(&key), Some(key));
+            }
+        }
+    }
+
     #[test]
     fn spaces_controls_and_ligatures_are_no_username() {
         for bad in ["", "a b", "a\u{0}", "ﬁ", "a\u{200b}b", "a\n"] {
