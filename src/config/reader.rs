@@ -5,7 +5,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use config::{Config, Environment, File, FileFormat, Value, ValueKind};
+use config::{Config, Environment, File, FileFormat, Source, Value, ValueKind};
 use secrecy::SecretString;
 
 use super::{Invalid, Sources};
@@ -141,7 +141,7 @@ impl Reader {
         let value = self.take(key, true);
         let from_file =
             self.values.remove(&format!("{key}_file")).and_then(|path| self.read_secret(key, &path));
-        let text = from_file.or_else(|| value.as_ref().and_then(scalar))?;
+        let text = from_file.or_else(|| value.as_ref().and_then(scalar)).filter(|text| !text.is_empty())?;
         Some(SecretString::from(text)).filter(|_| value.is_some() || !self.has_fault(key))
     }
 
@@ -202,8 +202,7 @@ fn collect(
         let problem = error.to_string().replace('\n', " ");
         Invalid(vec![Fault { key: String::new(), problem, origin: None }])
     };
-    let table =
-        layer.build().and_then(Config::try_deserialize::<config::Map<String, Value>>).map_err(fault)?;
+    let table = layer.build().and_then(|layer| layer.collect()).map_err(fault)?;
     flatten("", table, only_origin, values);
     Ok(())
 }

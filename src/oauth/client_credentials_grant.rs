@@ -14,6 +14,6 @@ pub(super) fn run(
         return Err(OAuthError::UnauthorizedClient("the client may not use the client_credentials grant"));
     }
     let scope = rules::grant_scope(&asked, client, &client.scopes)?;
-    let audience = rules::audience(&asked, issue::allowed_audience(issuer, client))?;
+    let audience = rules::audience(&asked, &issue::allowed_audience(issuer, client))?;
     issue::access_token(issuer, issue::Grantee { client, login: None, scope, audience }, issuer.clock.now())
 }

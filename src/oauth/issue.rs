@@ -40,6 +40,7 @@ pub(super) struct Grantee<'a> {
     /// None: the client acts for itself.
     pub login: Option<Login<'a>>,
     pub scope: Scopes,
+    /// Not empty: see [`super::rules::audience`].
     pub audience: Vec<String>,
 }
 
@@ -60,7 +61,7 @@ pub(super) fn access_token(
     let claims = AccessClaims {
         iss: issuer.url.to_string(),
         sub: login.map_or(&client.id, |login| &login.user.id).clone(),
-        aud: Audience::of(grantee.audience, &issuer.url),
+        aud: Audience::of(grantee.audience),
         exp: exp.as_unix(),
         iat: now.as_unix(),
         jti: Uuid::new_v4().to_string(),
@@ -81,9 +82,13 @@ pub(super) fn access_token(
     })
 }
 
-/// The audiences that a client may have.
-pub(super) fn allowed_audience<'a>(issuer: &'a Issuer, client: &'a Client) -> &'a [String] {
-    client.audience.as_deref().unwrap_or(&issuer.settings.tokens.audience)
+/// The audiences that a client may have: its own, or those of the setting, or the issuer.
+pub(super) fn allowed_audience(issuer: &Issuer, client: &Client) -> Vec<String> {
+    match (&client.audience, issuer.settings.tokens.audience.as_slice()) {
+        (Some(own), _) => own.clone(),
+        (None, []) => vec![issuer.url.to_string()],
+        (None, list) => list.to_vec(),
+    }
 }
 
 /// How a client's refresh tokens live.

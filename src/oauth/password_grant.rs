@@ -29,7 +29,7 @@ pub(super) async fn run(
     if let Some(scope) = rules::requested_scope(&request.asked)? {
         rules::within(scope, &client.scopes)?;
     }
-    let audience = rules::audience(&request.asked, issue::allowed_audience(issuer, client))?;
+    let audience = rules::audience(&request.asked, &issue::allowed_audience(issuer, client))?;
     let verified = verify(issuer, &request).await?;
     let user = User::from_row(&verified.row)?;
     let scope = rules::grant_scope(&request.asked, client, &user.allowed(&client.scopes))?;

@@ -74,11 +74,11 @@ fn sign(
 
 /// What was granted at the login, as far as the client may still have it.
 fn granted_audience(issuer: &Issuer, client: &AuthenticatedClient, session: &Session) -> Vec<String> {
-    let allowed = issue::allowed_audience(issuer, client);
-    let granted = |audience: &&String| {
-        session.resource.as_ref().is_none_or(|resource| resource.split(' ').any(|one| one == **audience))
-    };
-    allowed.iter().filter(granted).cloned().collect()
+    let mut allowed = issue::allowed_audience(issuer, client);
+    if let Some(resource) = &session.resource {
+        allowed.retain(|audience| resource.split(' ').any(|granted| granted == audience));
+    }
+    allowed
 }
 
 /// The swap: the token that is good from now on, or why there is none.

@@ -37,12 +37,12 @@ pub(super) fn within(scope: Scopes, allowed: &Scopes) -> Result<Scopes, OAuthErr
 }
 
 /// The audience of a token (RFC 8707): the resources asked for, all of which must be among `allowed`, or else all of
-/// those.
+/// those. Never empty: a token for nobody in particular would be one for everybody.
 pub(super) fn audience(asked: &Asked, allowed: &[String]) -> Result<Vec<String>, OAuthError> {
-    if asked.resource.is_empty() {
+    if asked.resource.is_empty() && !allowed.is_empty() {
         return Ok(allowed.to_vec());
     }
-    if !asked.resource.iter().all(|resource| allowed.contains(resource)) {
+    if allowed.is_empty() || !asked.resource.iter().all(|resource| allowed.contains(resource)) {
         return Err(OAuthError::InvalidTarget);
     }
     let mut audience: Vec<String> = Vec::new();

@@ -81,8 +81,9 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
 }
 
+/// libpq's messages have several lines; ours have one.
 fn unavailable(error: diesel::ConnectionError) -> StoreError {
-    StoreError::Unavailable(error.to_string())
+    StoreError::Unavailable(error.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 impl r2d2::ManageConnection for Connector {

@@ -48,12 +48,8 @@ pub enum Audience {
 }
 
 impl Audience {
-    /// These audiences; `fallback` when there are none.
-    pub fn of(mut list: Vec<String>, fallback: &str) -> Self {
-        match list.len() {
-            0 => Self::One(fallback.to_owned()),
-            1 => Self::One(list.remove(0)),
-            _ => Self::Many(list),
-        }
+    /// These audiences, of which there is at least one.
+    pub fn of(mut list: Vec<String>) -> Self {
+        if list.len() == 1 { Self::One(list.remove(0)) } else { Self::Many(list) }
     }
 }

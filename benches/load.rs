@@ -1,2 +1,0 @@
-//! The load benchmark.
-fn main() {}

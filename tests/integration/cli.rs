@@ -1,0 +1,356 @@
+//! The command line, as the real binary.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use super::support::{PASSWORD, Service};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A folder with nothing but what the commands put there.
+struct Place {
+    folder: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+struct Outcome {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Outcome {
+    #[track_caller]
+    fn assert(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
+        self
+    }
+
+    #[track_caller]
+    fn json(self) -> Value {
+        let outcome = self.assert(0);
+        serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {}", outcome.stdout))
+    }
+}
+
+impl Place {
+    fn new() -> Self {
+        let cheap = [("CHANCERY__PASSWORD__MEMORY_KIB", "8"), ("CHANCERY__PASSWORD__ITERATIONS", "1")];
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self { folder: tempfile::tempdir().unwrap(), environment: cheap.iter().map(own).collect() }
+    }
+
+    /// The same database as a running service.
+    fn of(service: &Service) -> Self {
+        let mut place = Self::new();
+        let database = format!("sqlite://{}", service.folder.path().join("chancery.db").display());
+        place.set("CHANCERY__DATABASE__URL", &database);
+        place.set("CHANCERY__KEYS__MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8");
+        place
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn run(&self, line: &str) -> Outcome {
+        self.run_with(line, "")
+    }
+
+    fn run_with(&self, line: &str, stdin: &str) -> Outcome {
+        let arguments: Vec<_> = line.split(' ').filter(|word| !word.is_empty()).collect();
+        self.run_arguments(&arguments, stdin)
+    }
+
+    fn run_arguments(&self, arguments: &[&str], stdin: &str) -> Outcome {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_chancery"))
+            .args(arguments)
+            .env_clear()
+            .envs(self.environment.iter().cloned())
+            .current_dir(self.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A command that reads nothing may have ended already.
+        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+        let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Outcome { code: status.code().unwrap(), stdout: text(stdout), stderr: text(stderr) }
+    }
+}
+
+#[test]
+fn a_user_is_made_shown_changed_and_deleted() {
+    let place = Place::new();
+    let line = "users create Alice --email a@example.com --scope read --scope write --password-stdin --json";
+    let made = place.run_with(line, "secret\n").json();
+    assert_eq!((&made["username"], &made["scopes"]), (&json!("Alice"), &json!("read write")));
+    assert_eq!(place.run("users show ALICE --json").json()["id"], made["id"]);
+    let by_id = format!("users show {} --json", made["id"].as_str().unwrap());
+    assert_eq!(place.run(&by_id).json()["email"], "a@example.com");
+    assert_eq!(place.run("users disable alice --json").json()["disabled"], true);
+    assert_eq!(place.run("users enable alice --json").json()["disabled"], false);
+    place.run_with("users set-password alice --password-stdin", "other\n").assert(0);
+    assert_eq!(place.run("users list --json").json().as_array().unwrap().len(), 1);
+    place.run("users delete alice").assert(0);
+    place.run("users show alice").assert(3);
+    assert_eq!(place.run("users list --json").json(), json!([]));
+}
+
+#[test]
+fn exit_codes_tell_what_went_wrong() {
+    let place = Place::new();
+    place.run_with("users create alice --password-stdin", "x").assert(0);
+    assert!(place.run_with("users create ALICE --password-stdin", "x").assert(4).stderr.contains("exists"));
+    for missing in [
+        "users show bob",
+        "users disable bob",
+        "users delete bob",
+        "clients show x",
+        "clients disable x",
+        "clients delete x",
+        "clients set x --grant password",
+        "clients rotate-secret x",
+        "sessions close nonsense",
+        "sessions close 018f0000-0000-7000-8000-000000000000",
+        "sessions close --user bob",
+        "sessions list --client x",
+    ] {
+        assert!(place.run(missing).assert(3).stderr.contains("there is no"), "{missing}");
+    }
+    for wrong in [
+        "users",
+        "users create",
+        "users create a b --password-stdin",
+        "clients create --id x",
+        "clients create --public --confidential",
+        "clients create --public",
+        "clients create --public --grant client_credentials",
+        "clients create --public --grant magic",
+        "clients create --public --grant password --claims {\"sub\":1}",
+        "clients create --public --grant password --access-token-lifetime 25h",
+        "clients create --public --grant password --refresh-rotation false",
+        "sessions close",
+        "sessions close --before yesterday",
+        "dev --bind 0.0.0.0:8080",
+        "serve",
+        "config check",
+    ] {
+        place.run(wrong).assert(2);
+    }
+    place.run("keys rotate").assert(1);
+}
+
+#[test]
+fn a_password_is_never_an_argument_and_never_empty_or_too_long() {
+    let place = Place::new();
+    place.run("users create alice --password secret").assert(2);
+    place.run_with("users create alice --password-stdin", "\n").assert(2);
+    place.run_with("users create alice --password-stdin", &"x".repeat(1025)).assert(2);
+    // No terminal to ask at.
+    assert!(place.run("users create alice").assert(2).stderr.contains("--password-stdin"));
+    std::fs::write(place.path().join("password"), "from a file\n").unwrap();
+    place.run("users create alice --password-file password").assert(0);
+    place.run("users create bob --password-file absent").assert(1);
+}
+
+#[test]
+fn a_client_is_made_changed_and_given_a_new_secret() {
+    let place = Place::new();
+    let made = place.run_arguments(
+        &[
+            "clients",
+            "create",
+            "--id",
+            "api",
+            "--confidential",
+            "--grant",
+            "client_credentials",
+            "--scope",
+            "read write",
+            "--default-scope",
+            "read",
+            "--audience",
+            "https://a",
+            "--audience",
+            "https://b",
+            "--token-type",
+            "JWT",
+            "--access-token-lifetime",
+            "5m",
+            "--claims",
+            r#"{"role":"anon"}"#,
+            "--json",
+        ],
+        "",
+    );
+    let made = made.json();
+    let secret = made["client_secret"].as_str().unwrap();
+    assert!(secret.len() >= 32 && secret.chars().all(|c| c.is_ascii_alphanumeric()));
+    assert_eq!(made["audience"], json!(["https://a", "https://b"]));
+    assert_eq!((&made["token_type"], &made["access_token_lifetime"]), (&json!("JWT"), &json!("5m")));
+    let shown = place.run("clients show api --json").json();
+    assert_eq!((&shown["client_secret"], &shown["default_scopes"]), (&Value::Null, &json!("read")));
+    let set = "clients set api --audience default --default-scope default --token-type default \
+               --access-token-lifetime default --refresh-reuse-leeway 10s --json";
+    let set = place.run(set).json();
+    for default in ["audience", "default_scopes", "token_type", "access_token_lifetime"] {
+        assert_eq!(set[default], Value::Null, "{default}");
+    }
+    assert_eq!((&set["refresh_reuse_leeway"], &set["scopes"]), (&json!("10s"), &json!("read write")));
+    let rotated = place.run("clients rotate-secret api --json").json();
+    assert_ne!(rotated["client_secret"], made["client_secret"]);
+    let generated = place.run("clients create --public --grant password --json").json();
+    assert_eq!(generated["client_id"].as_str().unwrap().len(), 22);
+    assert!(generated.get("client_secret").is_none());
+    place.run("clients rotate-secret api --json").assert(0);
+    place.run("clients delete api").assert(0);
+}
+
+#[test]
+fn tables_are_for_people_and_hide_control_characters() {
+    let place = Place::new();
+    place
+        .run_arguments(&["users", "create", "a", "--email", "x\u{1b}[31m", "--password-stdin"], "p")
+        .assert(0);
+    let table = place.run("users list").assert(0).stdout;
+    assert!(table.contains("username") && !table.contains('\u{1b}'), "{table}");
+}
+
+#[test]
+fn every_configuration_fault_is_told_at_once() {
+    let mut place = Place::new();
+    place.set("CHANCERY__KEYS__RSA_BITS", "1024");
+    place.set("CHANCERY__NO__SUCH", "1");
+    std::fs::write(place.path().join("chancery.toml"), "[tokens]\naccess_token_lifetime = \"soon\"\n")
+        .unwrap();
+    let told = place.run("config check").assert(2).stderr;
+    for part in
+        ["keys.rsa_bits", "CHANCERY__NO__SUCH", "tokens.access_token_lifetime", "set in chancery.toml"]
+    {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    place.run("--config absent.toml config show").assert(2);
+}
+
+#[test]
+fn an_issuer_that_is_not_https_is_refused_unless_told_so() {
+    let mut place = Place::new();
+    assert!(place.run("serve").assert(2).stderr.contains("issuer.url"));
+    place.set("CHANCERY__ISSUER__URL", "http://auth.example.com");
+    assert!(place.run("serve").assert(2).stderr.contains("https"));
+    place.set("CHANCERY__ISSUER__ALLOW_INSECURE_HTTP", "true");
+    place.run("config check").assert(0);
+}
+
+#[test]
+fn the_settings_are_shown_as_toml_that_reads_back_without_secrets() {
+    let mut place = Place::new();
+    place.set("CHANCERY__DATABASE__URL", "postgres://u:hunter2@localhost/x");
+    place.set("CHANCERY__KEYS__MASTER_KEY", "hunter2hunter2");
+    place.set("CHANCERY__TOKENS__AUDIENCE", "https://a https://b");
+    let shown = place.run("config show").assert(0).stdout;
+    assert!(!shown.contains("hunter2"), "{shown}");
+    let table: toml::Table = shown.parse().unwrap();
+    assert_eq!(table["jwks"]["max_age"].as_str(), Some("5m"));
+    let as_json = place.run("config show --json").json();
+    assert!(as_json["tokens.audience"]["origin"].as_str().unwrap().contains("environment"));
+}
+
+#[test]
+fn migrations_run_once_and_tell_their_status() {
+    let place = Place::new();
+    place.run("migrate status").assert(1);
+    assert!(!place.run("migrate --json").json()["applied"].as_array().unwrap().is_empty());
+    assert_eq!(place.run("migrate --json").json()["applied"], json!([]));
+    let status = place.run("migrate status --json").json();
+    assert!(status.as_array().unwrap().iter().all(|one| one["applied"] == true));
+}
+
+#[test]
+fn an_unusable_database_is_one_clear_line() {
+    let mut place = Place::new();
+    for url in ["sqlite:///nonexistent/folder/x.db", "postgres://u:hunter2@127.0.0.1:1/x"] {
+        place.set("CHANCERY__DATABASE__URL", url);
+        let told = place.run("users list").assert(1).stderr;
+        assert!(told.lines().count() == 1 && !told.contains("hunter2"), "{told}");
+    }
+    place.set("CHANCERY__DATABASE__URL", "mysql://x");
+    place.run("users list").assert(2);
+}
+
+#[test]
+fn healthcheck_tells_that_nobody_answers() {
+    let place = Place::new();
+    assert!(place.run("healthcheck --address 127.0.0.1:1").assert(1).stderr.contains("does not answer"));
+}
+
+#[actix_rt::test]
+async fn keys_are_listed_and_rotated_beside_a_running_server() {
+    let service = Service::start().await;
+    let place = Place::of(&service);
+    let before = place.run("keys list --json").json();
+    let state = |list: &Value, state: &str| {
+        list.as_array().unwrap().iter().find(|key| key["state"] == state).unwrap()["kid"].clone()
+    };
+    // The service's clock stands in the future, where the next key was published.
+    let early = place.run("keys rotate").assert(5).stderr;
+    assert!(early.contains("--force") && early.contains("2027-"), "{early}");
+    place.run("keys rotate --dry-run").assert(5);
+    assert_eq!(place.run("keys list --json").json(), before);
+    let rotated = place.run("keys rotate --force --json").json();
+    assert_eq!(rotated["active"], state(&before, "next"));
+    assert_eq!(rotated["retired"], state(&before, "active"));
+    service.app.issuer.keys.reload().await.unwrap();
+    let (_, header) = super::support::decode(service.login().await.text("access_token"));
+    assert_eq!(header["kid"], rotated["active"]);
+    assert!(place.run("keys list").assert(0).stdout.contains("retired"));
+}
+
+#[actix_rt::test]
+async fn sessions_are_listed_and_closed_beside_a_running_server() {
+    let service = Service::start().await;
+    let place = Place::of(&service);
+    let logins = [service.login().await, service.login().await, service.login().await];
+    let listed = place.run("sessions list --user alice --json").json();
+    assert_eq!(listed.as_array().unwrap().len(), 3);
+    let (claims, _) = super::support::decode(logins[0].text("access_token"));
+    let id = claims["sid"].as_str().unwrap();
+    assert_eq!(place.run(&format!("sessions close {id} --json")).json()["closed"], 1);
+    assert_eq!(place.run(&format!("sessions close {id} --json")).json()["closed"], 0);
+    service.refresh(logins[0].text("refresh_token")).await.assert_error(400, "invalid_grant");
+    assert!(!service.is_active(logins[0].text("access_token")).await);
+    assert_eq!(place.run("sessions close --before 2020-01-01T00:00:00Z --json").json()["closed"], 0);
+    assert_eq!(place.run("sessions close --client web --json").json()["closed"], 2);
+    let states: Vec<_> = place.run("sessions list --json").json().as_array().unwrap().clone();
+    assert!(states.iter().all(|session| session["close_reason"] == "administrator"));
+    let login = service.login().await;
+    assert_eq!(place.run("sessions close --all --json").json()["closed"], 1);
+    service.refresh(login.text("refresh_token")).await.assert_error(400, "invalid_grant");
+}
+
+#[actix_rt::test]
+async fn what_ends_an_account_ends_its_sessions_at_once() {
+    let service = Service::start().await;
+    let place = Place::of(&service);
+    for (command, stdin) in [
+        ("users set-password alice --password-stdin", PASSWORD),
+        ("clients disable web", ""),
+        ("users disable alice", ""),
+    ] {
+        let login = service.login().await;
+        place.run_with(command, stdin).assert(0);
+        assert!(!service.is_active(login.text("access_token")).await, "{command}");
+        assert!(!service.is_active(login.text("refresh_token")).await, "{command}");
+        place.run("clients enable web").assert(0);
+        service.refresh(login.text("refresh_token")).await.assert_error(400, "invalid_grant");
+    }
+}

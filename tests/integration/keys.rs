@@ -1,0 +1,132 @@
+//! The signing keys over time.
+
+use std::time::Duration;
+
+use super::support::{START, Service, decode, load};
+use chancery::app::App;
+use chancery::clock::Clock;
+use chancery::keys::{KeyError, KeyState, Keys};
+
+fn kid(token: &str) -> String {
+    decode(token).1["kid"].as_str().unwrap().to_owned()
+}
+
+async fn published(service: &Service) -> Vec<String> {
+    let jwks = service.get("/.well-known/jwks.json").await.assert_ok();
+    let keys = jwks.body["keys"].as_array().unwrap();
+    keys.iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+}
+
+#[actix_rt::test]
+async fn a_rotation_before_the_propagation_time_is_refused_and_changes_nothing() {
+    let service = Service::start().await;
+    let keys = &service.app.issuer.keys;
+    service.pass(3599);
+    let before = keys.list().await.unwrap().len();
+    let refused = keys.rotate(false).await.unwrap_err();
+    assert!(matches!(refused, KeyError::TooEarly(_)));
+    let safe_at = START + Duration::from_secs(3600);
+    assert!(refused.to_string().contains(&safe_at.to_string()), "{refused}");
+    assert_eq!(keys.list().await.unwrap().len(), before);
+    service.pass(1);
+    keys.rotate(false).await.unwrap();
+}
+
+#[actix_rt::test]
+async fn a_rotation_lets_the_published_key_sign_and_keeps_the_old_one_published() {
+    let service = Service::start().await;
+    let old = service.login().await;
+    let before = published(&service).await;
+    service.pass(3600);
+    service.app.issuer.keys.rotate(false).await.unwrap();
+    let new = service.login().await;
+    assert_ne!(kid(old.text("access_token")), kid(new.text("access_token")));
+    assert!(before.contains(&kid(new.text("access_token"))), "it was published beforehand");
+    let after = published(&service).await;
+    assert_eq!(after.len(), 3);
+    assert!(after.contains(&kid(old.text("access_token"))));
+    assert!(service.is_active(new.text("access_token")).await);
+}
+
+#[actix_rt::test]
+async fn a_retired_key_loses_its_private_half_and_leaves_after_the_retention() {
+    let service = Service::start().await;
+    let old = kid(service.login().await.text("access_token"));
+    let keys = &service.app.issuer.keys;
+    keys.rotate(true).await.unwrap();
+    let rows = service.store().read(chancery::store::keys::load).await.unwrap();
+    let retired = rows.signing.iter().find(|row| row.kid == old).unwrap();
+    assert_eq!((retired.state.as_str(), &retired.sealed_private_jwk), ("retired", &None));
+    service.pass(25 * 3600 - 1);
+    keys.reload().await.unwrap();
+    assert!(published(&service).await.contains(&old));
+    service.pass(1);
+    keys.reload().await.unwrap();
+    assert!(!published(&service).await.contains(&old));
+    assert_eq!(keys.list().await.unwrap().len(), 3, "the record stays");
+}
+
+#[actix_rt::test]
+async fn an_instance_takes_up_what_another_rotated() {
+    let service = Service::start().await;
+    let settings = service.app.issuer.settings.keys.clone();
+    let other = Keys::open(service.store().clone(), service.clock.clone(), settings).await.unwrap();
+    other.rotate(true).await.unwrap();
+    let before = kid(service.login().await.text("access_token"));
+    service.app.issuer.keys.reload().await.unwrap();
+    let after = kid(service.login().await.text("access_token"));
+    assert_ne!(before, after);
+}
+
+#[actix_rt::test]
+async fn rotations_at_once_are_one_rotation() {
+    let service = Service::start().await;
+    let keys = &service.app.issuer.keys;
+    let results = futures_util::future::join_all((0..4).map(|_| keys.rotate(true))).await;
+    let done = results.iter().filter(|result| result.is_ok()).count();
+    let raced = results.iter().filter(|result| matches!(result, Err(KeyError::Raced))).count();
+    assert!(done >= 1 && done + raced == 4, "{results:?}");
+    let list = keys.list().await.unwrap();
+    let active = list.iter().filter(|key| matches!(key.state, KeyState::Active { .. })).count();
+    let next = list.iter().filter(|key| key.state == KeyState::Next).count();
+    assert_eq!((active, next, list.len()), (1, 1, 2 + done));
+}
+
+#[actix_rt::test]
+async fn instances_that_start_at_once_share_one_ring() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || App::open(load(&folder, "http://127.0.0.1", &[]), Clock::manual(START));
+    let (one, other) = tokio::join!(open(), open());
+    let (one, other) = (one.unwrap(), other.unwrap());
+    assert_eq!(one.issuer.keys.ring().jwks(), other.issuer.keys.ring().jwks());
+    assert_eq!(one.issuer.keys.list().await.unwrap().len(), 2);
+}
+
+#[actix_rt::test]
+async fn a_wrong_or_missing_master_key_is_a_clear_error_and_changes_nothing() {
+    let service = Service::start().await;
+    let store = service.store();
+    let before = store.read(chancery::store::keys::load).await.unwrap();
+    let wrong = [("keys.master_key", "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE")];
+    let settings = load(&service.folder, &service.url, &wrong);
+    let error = App::open(settings, service.clock.clone()).await.unwrap_err().to_string();
+    assert!(error.contains("master key is wrong"), "{error}");
+    let path = service.folder.path().join("absent.key");
+    let missing = [("keys.master_key", ""), ("keys.master_key_file", path.to_str().unwrap())];
+    let settings = load(&service.folder, &service.url, &missing);
+    let error = App::open(settings, service.clock.clone()).await.unwrap_err().to_string();
+    assert!(error.contains("absent.key"), "{error}");
+    assert!(!path.exists());
+    assert_eq!(store.read(chancery::store::keys::load).await.unwrap(), before);
+}
+
+#[actix_rt::test]
+async fn larger_keys_sign_too() {
+    let service = Service::start_with(&[("keys.rsa_bits", "3072")]).await;
+    service.app.issuer.keys.rotate(true).await.unwrap();
+    service.app.issuer.keys.rotate(true).await.unwrap();
+    let login = service.login().await;
+    let signature = login.text("access_token").rsplit('.').next().unwrap().len();
+    assert_eq!(signature, 512);
+    assert!(service.is_active(login.text("access_token")).await);
+}

@@ -1,0 +1,22 @@
+//! The integration suite: over real HTTP with an injected clock, against a real database.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test stops at the first surprise
+
+mod accounts;
+mod cli;
+mod client_authentication;
+mod client_credentials;
+mod concurrency;
+mod discovery;
+mod introspection;
+mod keys;
+mod malformed_requests;
+mod migrations;
+mod password_grant;
+mod refresh_token_grant;
+mod revocation;
+mod scopes_and_resources;
+mod session_model;
+mod store;
+mod support;
+mod userinfo;

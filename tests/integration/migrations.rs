@@ -1,0 +1,45 @@
+//! The schema's history.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use chancery::store::migrations;
+
+fn names(database: &str) -> BTreeSet<String> {
+    let folder = format!("{}/migrations/{database}", env!("CARGO_MANIFEST_DIR"));
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn both_databases_have_the_same_migrations_up_and_down() {
+    assert_eq!(names("sqlite"), names("postgres"));
+    for database in ["sqlite", "postgres"] {
+        for name in names(database) {
+            for file in ["up.sql", "down.sql"] {
+                let path = format!("{}/migrations/{database}/{name}/{file}", env!("CARGO_MANIFEST_DIR"));
+                assert!(fs::metadata(&path).unwrap().len() > 0, "{path}");
+            }
+        }
+    }
+}
+
+#[test]
+fn processes_that_migrate_at_once_run_each_migration_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("c.db").display());
+    let ran: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| migrations::run(&url).unwrap().len())).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(ran, names("sqlite").len());
+    assert!(migrations::status(&url).unwrap().iter().all(|migration| migration.applied));
+}
+
+#[test]
+fn asking_for_the_status_creates_no_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.db");
+    let url = format!("sqlite://{}", path.display());
+    assert!(migrations::status(&url).is_err());
+    assert!(!path.exists());
+}

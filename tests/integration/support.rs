@@ -1,0 +1,261 @@
+//! A whole service for one test: its own database, its own port, a clock that the test moves.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use chancery::accounts::password::Password;
+use chancery::accounts::secret::{SecretHash, generate_secret};
+use chancery::accounts::users::NewUser;
+use chancery::accounts::{Client, ExtraClaims, Grant, Scopes, User, clients, users};
+use chancery::app::{App, open_store};
+use chancery::clock::{Clock, Timestamp};
+use chancery::config::{Settings, Sources};
+use chancery::store::Store;
+use chancery::store::keys::{self, RingRows};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+pub const START: Timestamp = Timestamp::from_unix(1_800_000_000);
+pub const PASSWORD: &str = "correct horse battery staple";
+const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+
+/// RSA keys are slow to make: one ring serves every test of this process.
+static RING: OnceCell<RingRows> = OnceCell::const_new();
+
+pub struct Service {
+    pub app: App,
+    pub url: String,
+    pub clock: Clock,
+    pub http: reqwest::Client,
+    pub folder: TempDir,
+    server: ServerHandle,
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub body: Value,
+}
+
+impl Reply {
+    pub async fn of(response: reqwest::Response) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Self { status, headers, body }
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub fn text(&self, member: &str) -> &str {
+        self.body[member].as_str().unwrap_or_else(|| panic!("no {member} in {self:?}"))
+    }
+
+    /// Asserts an RFC 6749 error.
+    #[track_caller]
+    pub fn assert_error(&self, status: u16, code: &str) {
+        assert_eq!((self.status, self.body["error"].as_str()), (status, Some(code)), "{self:?}");
+        assert!(self.body["error_description"].is_string(), "{self:?}");
+        assert_eq!(self.header("cache-control"), "no-store", "{self:?}");
+        assert_eq!(self.header("content-type"), "application/json", "{self:?}");
+    }
+
+    #[track_caller]
+    pub fn assert_ok(self) -> Self {
+        assert_eq!(self.status, 200, "{self:?}");
+        self
+    }
+}
+
+impl Service {
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With settings given as `("tokens.audience", "x")`.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let settings = load(&folder, &url, settings);
+        let clock = Clock::manual(START);
+        install_ring(&settings).await;
+        let app = App::open(settings, clock.clone()).await.unwrap();
+        let server = chancery::http::serve(app.clone(), listener, Some(1)).unwrap();
+        let handle = server.handle();
+        actix_rt::spawn(server);
+        Self { app, url, clock, http: reqwest::Client::new(), folder, server: handle }
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.app.issuer.store
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub fn pass(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        Reply::of(self.http.get(format!("{}{path}", self.url)).send().await.unwrap()).await
+    }
+
+    pub async fn post(&self, path: &str, form: &[(&str, &str)]) -> Reply {
+        Reply::of(self.http.post(format!("{}{path}", self.url)).form(form).send().await.unwrap()).await
+    }
+
+    pub async fn post_as(&self, client: (&str, &str), path: &str, form: &[(&str, &str)]) -> Reply {
+        let request = self.http.post(format!("{}{path}", self.url)).basic_auth(client.0, Some(client.1));
+        Reply::of(request.form(form).send().await.unwrap()).await
+    }
+
+    /// A user with [`PASSWORD`].
+    pub async fn user(&self, name: &str) -> User {
+        self.user_with(name, None, "{}").await
+    }
+
+    pub async fn user_with(&self, name: &str, scopes: Option<&str>, claims: &str) -> User {
+        let password_hash = self.hash(PASSWORD).await;
+        let new = NewUser {
+            username: name.to_owned(),
+            email: Some(format!("{name}@example.com")),
+            password_hash,
+            scopes: scopes.map(|scopes| Scopes::parse(scopes).unwrap()),
+            claims: ExtraClaims::parse(claims).unwrap(),
+        };
+        users::create(self.store(), new, self.now()).await.unwrap()
+    }
+
+    pub async fn hash(&self, password: &str) -> String {
+        self.app.issuer.passwords.hash(Password::parse(password).unwrap()).await.unwrap()
+    }
+
+    /// A public client with every grant that it may have and the scopes `read write`.
+    pub async fn public(&self, id: &str) -> Client {
+        self.public_with(id, |_| ()).await
+    }
+
+    pub async fn public_with(&self, id: &str, change: impl FnOnce(&mut Client)) -> Client {
+        let mut client = Client::new(id.to_owned(), self.now());
+        client.grants = vec![Grant::Password, Grant::RefreshToken];
+        client.scopes = Scopes::parse("read write").unwrap();
+        change(&mut client);
+        client.check(Duration::from_secs(90_000)).unwrap();
+        clients::create(self.store(), &client, self.now()).await.unwrap();
+        client
+    }
+
+    /// A confidential client with all grants; returns its secret.
+    pub async fn confidential(&self, id: &str) -> String {
+        let secret = generate_secret();
+        let hash = SecretHash::of(&secret);
+        self.public_with(id, move |client| {
+            client.secret = Some(hash);
+            client.grants = Grant::ALL.to_vec();
+        })
+        .await;
+        secret.expose_secret().to_owned()
+    }
+
+    /// Logs `alice` in through the public client `web`, making both if need be.
+    pub async fn login(&self) -> Reply {
+        if clients::find(self.store(), "web").await.is_err() {
+            self.public("web").await;
+        }
+        if users::find(self.store(), "alice").await.is_err() {
+            self.user("alice").await;
+        }
+        self.login_as("alice", "web").await
+    }
+
+    pub async fn login_as(&self, user: &str, client: &str) -> Reply {
+        let form =
+            [("grant_type", "password"), ("client_id", client), ("username", user), ("password", PASSWORD)];
+        self.post("/token", &form).await.assert_ok()
+    }
+
+    pub async fn refresh(&self, token: &str) -> Reply {
+        let form = [("grant_type", "refresh_token"), ("client_id", "web"), ("refresh_token", token)];
+        self.post("/token", &form).await
+    }
+
+    /// Whether a resource server that asks is told that the token is good.
+    pub async fn is_active(&self, token: &str) -> bool {
+        if clients::find(self.store(), "api").await.is_err() {
+            let secret = self.confidential("api").await;
+            std::fs::write(self.folder.path().join("api-secret"), secret).unwrap();
+        }
+        let secret = std::fs::read_to_string(self.folder.path().join("api-secret")).unwrap();
+        let reply = self.post_as(("api", &secret), "/introspect", &[("token", token)]).await.assert_ok();
+        if reply.body["active"] == false {
+            assert_eq!(reply.body, serde_json::json!({ "active": false }));
+        }
+        reply.body["active"].as_bool().unwrap()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // The command is sent at once; the answer is of no interest.
+        drop(self.server.stop(false));
+    }
+}
+
+/// The claims and header of a token, unverified.
+pub fn decode(token: &str) -> (Value, Value) {
+    use base64::Engine;
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+    let part = |number: usize| {
+        let text = token.split('.').nth(number).unwrap();
+        serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap()
+    };
+    (part(1), part(0))
+}
+
+pub fn load(folder: &TempDir, url: &str, settings: &[(&str, &str)]) -> Settings {
+    let database = format!("sqlite://{}", folder.path().join("chancery.db").display());
+    let defaults = [
+        ("issuer.url", url),
+        ("database.url", database.as_str()),
+        ("keys.master_key", MASTER_KEY),
+        ("password.memory_kib", "8"),
+        ("password.iterations", "1"),
+    ];
+    let variable = |(key, value): &(&str, &str)| (chancery::config::variable_of(key), (*value).to_owned());
+    let environment = defaults.iter().chain(settings).map(variable).collect();
+    Settings::load(&Sources { environment, ..Sources::default() }).unwrap()
+}
+
+/// Gives a new database the ring that all tests share.
+async fn install_ring(settings: &Settings) {
+    let ring = RING.get_or_init(make_ring).await.clone();
+    let store = open_store(settings).await.unwrap();
+    let install = move |conn: &mut _| {
+        for _ in 0..ring.version {
+            let version = keys::version(conn)?;
+            keys::advance(conn, version)?;
+        }
+        for key in &ring.signing {
+            keys::insert_signing(conn, key)?;
+        }
+        ring.mac.iter().try_for_each(|key| keys::insert_mac(conn, key))
+    };
+    store.write(install).await.unwrap();
+}
+
+async fn make_ring() -> RingRows {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = load(&folder, "http://127.0.0.1", &[]);
+    let app = App::open(settings, Clock::manual(START)).await.unwrap();
+    app.issuer.store.read(keys::load).await.unwrap()
+}
