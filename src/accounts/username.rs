@@ -13,7 +13,9 @@ pub fn canonical(name: &str) -> Option<String> {
         return None;
     }
     let mapped = UsernameCaseMapped::enforce(name).ok()?;
-    (mapped.len() <= MAX_BYTES).then(|| mapped.into_owned())
+    // A few old letters (Cherokee) map to ones that are refused: whoever typed those could never log in.
+    let stable = UsernameCaseMapped::enforce(&*mapped).is_ok_and(|again| again == mapped);
+    (stable && mapped.len() <= MAX_BYTES).then(|| mapped.into_owned())
 }
 
 #[cfg(test)]
@@ -42,7 +44,7 @@ mod tests {
 
     #[test]
     fn spaces_controls_and_ligatures_are_no_username() {
-        for bad in ["", "a b", "a\u{0}", "ﬁ", "a\u{200b}b", "a\n"] {
+        for bad in ["", "a b", "a\u{0}", "ﬁ", "a\u{200b}b", "a\n", "\u{13a0}"] {
             assert_eq!(canonical(bad), None, "{bad:?}");
         }
         assert_eq!(canonical(&"a".repeat(256)), None);

@@ -106,11 +106,17 @@ fn kept(created: Result<(), AccountError>) -> Result<(), Failure> {
     }
 }
 
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}
+
 fn print_lines(address: SocketAddr, file: &Path) {
     let url = format!("http://{address}");
     let field = |name: &str| format!(r#"sed 's/.*"{name}":"\([^"]*\)".*/\1/'"#);
     let (access, refresh) = (field("access_token"), field("refresh_token"));
-    let file = file.display();
+    let program = std::env::current_exe().map_or_else(|_| "chancery".to_owned(), |path| quoted(&path));
+    let file = quoted(file);
     println!(
         r#"Chancery listens on {url} with the user {NAME} (password {PASSWORD}) and the public client {NAME}.
 Paste these into another terminal, in this order:
@@ -142,7 +148,7 @@ REFRESH=$(curl -s {url}/token -d client_id={NAME} -d username={NAME} -d password
 curl -s {url}/revoke -d client_id={NAME} -d token=$REFRESH; echo
 
 The other commands work on this data with its settings file:
-chancery --config {file} keys list
+{program} --config {file} keys list
 "#
     );
 }

@@ -163,7 +163,8 @@ impl Reader {
 
     fn take(&mut self, key: &str, secret: bool) -> Option<Value> {
         let value = self.values.remove(key);
-        let plain = |value: &Value| !secret || scalar(value).is_some_and(|text| text.starts_with("sqlite://"));
+        let plain =
+            |value: &Value| !secret || scalar(value).is_some_and(|text| text.starts_with("sqlite://"));
         let shown = value.as_ref().map(|value| if plain(value) { as_toml(value) } else { HIDDEN.to_owned() });
         let origin = value.as_ref().and_then(origin);
         self.effective.push(Effective { key: key.to_owned(), value: shown, origin });

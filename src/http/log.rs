@@ -1,5 +1,5 @@
-//! One line a request: the method, the route (never the query, which may hold what does not belong there), the status,
-//! and why it was refused.
+//! One line a request to the endpoints: the method, the route (never the query, which may hold what does not belong
+//! there), the status, and why it was refused. Documents and health, which are fetched all the time, have none.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -13,7 +13,7 @@ pub struct RequestLog;
 impl RootSpanBuilder for RequestLog {
     fn on_request_start(request: &ServiceRequest) -> Span {
         let id = request.extensions().get::<RequestId>().map(ToString::to_string).unwrap_or_default();
-        let route = request.match_pattern().unwrap_or_else(|| "(none)".to_owned());
+        let route = request.match_pattern().unwrap_or_default();
         info_span!("request", id, method = %request.method(), route)
     }
 

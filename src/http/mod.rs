@@ -33,7 +33,6 @@ pub fn serve(app: App, listener: TcpListener, workers: Option<usize>) -> std::io
     let grace = settings.server.shutdown_timeout.as_secs();
     let server = HttpServer::new(move || {
         ActixApp::new()
-            .wrap(TracingLogger::<RequestLog>::new())
             .app_data(app.clone())
             .app_data(metadata.clone())
             .configure(|config| routes(config, &settings))
@@ -48,22 +47,18 @@ pub fn serve(app: App, listener: TcpListener, workers: Option<usize>) -> std::io
 
 fn routes(config: &mut ServiceConfig, settings: &Settings) {
     let cors = || cors::listed(&settings.server.cors_origins);
+    let log = TracingLogger::<RequestLog>::new;
+    let jwks = resource(JWKS).route(get().to(discovery::jwks)).route(head().to(discovery::jwks));
+    let metadata =
+        |path| resource(path).route(get().to(discovery::metadata)).route(head().to(discovery::metadata));
     config
-        .service(resource("/token").route(post().to(token::token)).wrap(cors()))
-        .service(resource("/revoke").route(post().to(revoke::revoke)).wrap(cors()))
-        .service(resource("/introspect").route(post().to(introspect::introspect)).wrap(cors()))
-        .service(resource("/userinfo").route(get().to(userinfo::userinfo)).wrap(cors()))
-        .service(resource(JWKS).route(get().to(discovery::jwks)).route(head().to(discovery::jwks)))
-        .service(
-            resource(OAUTH_METADATA)
-                .route(get().to(discovery::metadata))
-                .route(head().to(discovery::metadata)),
-        )
-        .service(
-            resource(OPENID_METADATA)
-                .route(get().to(discovery::metadata))
-                .route(head().to(discovery::metadata)),
-        )
+        .service(jwks)
+        .service(metadata(OAUTH_METADATA))
+        .service(metadata(OPENID_METADATA))
+        .service(resource("/token").route(post().to(token::token)).wrap(cors()).wrap(log()))
+        .service(resource("/revoke").route(post().to(revoke::revoke)).wrap(cors()).wrap(log()))
+        .service(resource("/introspect").route(post().to(introspect::introspect)).wrap(cors()).wrap(log()))
+        .service(resource("/userinfo").route(get().to(userinfo::userinfo)).wrap(cors()).wrap(log()))
         .service(resource("/livez").route(get().to(ops::livez)))
         .service(resource("/readyz").route(get().to(ops::readyz)));
 }

@@ -75,10 +75,15 @@ fn connect_sqlite(path: &Path, access: Access) -> Result<SqliteConnection, Store
 }
 
 /// Creates the file readable by its owner alone, before SQLite would with the umask's rights: it holds password
-/// hashes. SQLite gives its WAL the same rights.
+/// hashes. SQLite gives its WAL the same rights. A file that is there is not even opened: closing it again would drop
+/// every POSIX lock that this process holds on it, SQLite's among them.
 fn create_private(path: &Path) -> std::io::Result<()> {
+    use std::io::ErrorKind;
     use std::os::unix::fs::OpenOptionsExt;
-    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        created => created.map(drop),
+    }
 }
 
 /// libpq's messages have several lines; ours have one.
