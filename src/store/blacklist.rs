@@ -14,7 +14,7 @@ pub fn insert(conn: &mut Conn, jti: &str, expires_at: i64) -> Result<(), StoreEr
 
 /// Whether a token's id is on the list.
 pub fn contains(conn: &mut Conn, jti: &str) -> Result<bool, StoreError> {
-    Ok(blacklist::table.find(jti).select(blacklist::jti).first::<String>(conn).optional()?.is_some())
+    Ok(blacklist::table.find(jti).select(blacklist::jti).get_result::<String>(conn).optional()?.is_some())
 }
 
 /// Deletes at most `limit` entries whose token has expired by `now`, and counts them.

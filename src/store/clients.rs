@@ -52,7 +52,7 @@ pub fn insert(conn: &mut Conn, client: &ClientRow) -> Result<(), StoreError> {
 
 /// The client with this id.
 pub fn find(conn: &mut Conn, id: &str) -> Result<Option<ClientRow>, StoreError> {
-    Ok(clients::table.find(id).select(ClientRow::as_select()).first(conn).optional()?)
+    Ok(clients::table.find(id).select(ClientRow::as_select()).get_result(conn).optional()?)
 }
 
 /// All clients, by id.

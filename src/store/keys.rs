@@ -55,7 +55,7 @@ pub struct RingRows {
 
 /// The ring's version alone: what instances poll.
 pub fn version(conn: &mut Conn) -> Result<i64, StoreError> {
-    Ok(key_ring::table.find(1).select(key_ring::version).first(conn)?)
+    Ok(key_ring::table.find(1).select(key_ring::version).get_result(conn)?)
 }
 
 /// Everything. The version is read first, so that a change in between shows as a newer version at the next poll.

@@ -98,6 +98,10 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&mut Conn) -> Result<T, StoreError> + Send + 'static,
     {
+        // SQLite answers within microseconds, never waits for the writer, and is not worth another thread.
+        if let (Writes::Grouped(_), Some(mut conn)) = (&self.writes, self.readers.try_get()) {
+            return query(&mut conn);
+        }
         let pool = self.readers.clone();
         blocking(move || query(&mut *pool.get()?)).await
     }

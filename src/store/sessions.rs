@@ -68,13 +68,13 @@ pub fn insert(conn: &mut Conn, session: &SessionRow) -> Result<(), StoreError> {
 
 /// The session with this id.
 pub fn find(conn: &mut Conn, id: &[u8]) -> Result<Option<SessionRow>, StoreError> {
-    Ok(sessions::table.find(id).select(SessionRow::as_select()).first(conn).optional()?)
+    Ok(sessions::table.find(id).select(SessionRow::as_select()).get_result(conn).optional()?)
 }
 
 /// The session with its user, in one round trip.
 pub fn find_with_user(conn: &mut Conn, id: &[u8]) -> Result<Option<(SessionRow, UserRow)>, StoreError> {
     let query = sessions::table.inner_join(users::table).filter(sessions::id.eq(id));
-    Ok(query.select((SessionRow::as_select(), UserRow::as_select())).first(conn).optional()?)
+    Ok(query.select((SessionRow::as_select(), UserRow::as_select())).get_result(conn).optional()?)
 }
 
 /// Moves an open, unexpired session from `generation` to `next`: the compare-and-swap that makes a refresh token

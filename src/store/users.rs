@@ -42,12 +42,12 @@ pub fn insert(conn: &mut Conn, user: &UserRow) -> Result<(), StoreError> {
 /// The user with this canonical name.
 pub fn find_by_key(conn: &mut Conn, key: &str) -> Result<Option<UserRow>, StoreError> {
     let query = users::table.filter(users::username_key.eq(key)).select(UserRow::as_select());
-    Ok(query.first(conn).optional()?)
+    Ok(query.get_result(conn).optional()?)
 }
 
 /// The user with this id.
 pub fn find(conn: &mut Conn, id: &str) -> Result<Option<UserRow>, StoreError> {
-    Ok(users::table.find(id).select(UserRow::as_select()).first(conn).optional()?)
+    Ok(users::table.find(id).select(UserRow::as_select()).get_result(conn).optional()?)
 }
 
 /// Everybody, by name.
