@@ -1,6 +1,8 @@
 //! Table `sessions`: the authority on which refresh token of a login is good.
 
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Binary};
 
 use super::schema::{sessions, users};
 use super::users::UserRow;
@@ -60,6 +62,8 @@ pub enum Selection {
     Before(i64),
 }
 
+type Backend = <Conn as diesel::Connection>::Backend;
+
 /// Adds a session.
 pub fn insert(conn: &mut Conn, session: &SessionRow) -> Result<(), StoreError> {
     diesel::insert_into(sessions::table).values(session).execute(conn)?;
@@ -77,26 +81,54 @@ pub fn find_with_user(conn: &mut Conn, id: &[u8]) -> Result<Option<(SessionRow, 
     Ok(query.select((SessionRow::as_select(), UserRow::as_select())).get_result(conn).optional()?)
 }
 
-/// Moves an open, unexpired session from `generation` to `next`: the compare-and-swap that makes a refresh token
-/// work once.
-pub fn advance(
-    conn: &mut Conn,
-    id: &[u8],
-    generation: i64,
-    next: i64,
-    now: i64,
-    expires_at: i64,
-) -> Result<Swap, StoreError> {
-    let current = sessions::table
-        .find(id)
-        .filter(sessions::generation.eq(generation))
-        .filter(sessions::closed_at.is_null())
-        .filter(sessions::expires_at.gt(now));
-    let change =
-        (sessions::generation.eq(next), sessions::advanced_at.eq(now), sessions::expires_at.eq(expires_at));
-    let changed = diesel::update(current).set(change).execute(conn)?;
-    Ok(if changed == 1 { Swap::Won } else { Swap::Lost })
+/// Moves an open, unexpired session from one generation to the next: the compare-and-swap that makes a refresh token
+/// work once. Times are Unix seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Advance<'a> {
+    /// Which session.
+    pub id: &'a [u8],
+    /// The generation that it must have.
+    pub from: i64,
+    /// The generation that it gets.
+    pub to: i64,
+    /// The present moment.
+    pub now: i64,
+    /// The new idle deadline.
+    pub expires_at: i64,
 }
+
+impl Advance<'_> {
+    /// Runs it.
+    pub fn run(self, conn: &mut Conn) -> Result<Swap, StoreError> {
+        Ok(if self.execute(conn)? == 1 { Swap::Won } else { Swap::Lost })
+    }
+}
+
+// Written out, because diesel never caches an UPDATE that it builds itself: this one runs at every refresh, and parsing
+// it would cost more than doing it.
+impl QueryFragment<Backend> for Advance<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Backend>) -> QueryResult<()> {
+        out.push_sql("UPDATE sessions SET generation = ");
+        out.push_bind_param::<BigInt, _>(&self.to)?;
+        out.push_sql(", advanced_at = ");
+        out.push_bind_param::<BigInt, _>(&self.now)?;
+        out.push_sql(", expires_at = ");
+        out.push_bind_param::<BigInt, _>(&self.expires_at)?;
+        out.push_sql(" WHERE id = ");
+        out.push_bind_param::<Binary, _>(self.id)?;
+        out.push_sql(" AND generation = ");
+        out.push_bind_param::<BigInt, _>(&self.from)?;
+        out.push_sql(" AND closed_at IS NULL AND expires_at > ");
+        out.push_bind_param::<BigInt, _>(&self.now)
+    }
+}
+
+impl QueryId for Advance<'_> {
+    type QueryId = Advance<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl RunQueryDsl<Conn> for Advance<'_> {}
 
 /// Closes one session; false when it was closed already or does not exist.
 pub fn close(conn: &mut Conn, id: &[u8], reason: &str, now: i64) -> Result<bool, StoreError> {

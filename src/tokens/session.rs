@@ -225,11 +225,14 @@ pub fn rotate(
     if judge(session, presented.generation, policy.leeway, now) == Standing::Current {
         let good = if policy.rotation { presented.successor() } else { Some(presented) };
         let Some(good) = good else { return Ok(Rotation::Refused) };
-        let expires_at = session.ends_at.min(now + policy.idle);
-        let (from, to) = (i64::from(presented.generation), i64::from(good.generation));
-        let swap =
-            table::advance(conn, session.id.as_bytes(), from, to, now.as_unix(), expires_at.as_unix())?;
-        if swap == Swap::Won {
+        let advance = table::Advance {
+            id: session.id.as_bytes(),
+            from: i64::from(presented.generation),
+            to: i64::from(good.generation),
+            now: now.as_unix(),
+            expires_at: session.ends_at.min(now + policy.idle).as_unix(),
+        };
+        if advance.run(conn)? == Swap::Won {
             return Ok(if policy.rotation { Rotation::Advanced(good) } else { Rotation::Kept(good) });
         }
     }
