@@ -54,10 +54,11 @@ impl Sub<Duration> for Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = u64::try_from(self.0).unwrap_or(0);
-        match UNIX_EPOCH.checked_add(Duration::from_secs(seconds)) {
-            Some(time) => humantime::format_rfc3339_seconds(time).fmt(f),
-            None => write!(f, "@{seconds}"),
+        // RFC 3339 ends with the year 9999.
+        if seconds >= 253_402_300_800 {
+            return write!(f, "@{seconds}");
         }
+        humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).fmt(f)
     }
 }
 
@@ -113,6 +114,7 @@ mod tests {
         assert_eq!(time.to_string(), "2023-11-14T22:13:20Z");
         assert_eq!(Timestamp::parse_rfc3339("2023-11-14T22:13:20Z"), Some(time));
         assert_eq!(Timestamp::parse_rfc3339("yesterday"), None);
+        assert_eq!(Timestamp::from_unix(i64::MAX).to_string(), format!("@{}", i64::MAX));
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
-/// Claims that only the issuer sets: RFC 7519, RFC 9068, RFC 8693, RFC 7800 and OpenID Connect.
-const RESERVED: [&str; 16] = [
+/// Claims that only the issuer sets: RFC 7519, RFC 9068, RFC 8693, RFC 7800 and OpenID Connect; and the members of an
+/// introspection's answer (RFC 7662), which holds a token's claims beside its own.
+const RESERVED: [&str; 19] = [
     "iss",
     "sub",
     "aud",
@@ -20,6 +21,9 @@ const RESERVED: [&str; 16] = [
     "cnf",
     "act",
     "may_act",
+    "active",
+    "token_type",
+    "username",
 ];
 /// They travel in every request's header.
 const MAX_BYTES: usize = 4096;

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::secret::{self, SecretHash};
 use super::{AccountError, ExtraClaims, Scopes, corrupt};
 use crate::clock::Timestamp;
-use crate::config::{CLOCK_SKEW, MAX_ACCESS_TOKEN_LIFETIME, MAX_REUSE_LEEWAY, TokenType};
+use crate::config::{MAX_ACCESS_TOKEN_LIFETIME, MAX_REUSE_LEEWAY, MAX_SESSION_LIFETIME, TokenType};
 use crate::store::clients::ClientRow;
 use crate::store::sessions::Selection;
 use crate::store::{Store, StoreError, clients as table, sessions};
@@ -47,7 +47,7 @@ impl FromStr for Grant {
         Self::ALL
             .into_iter()
             .find(|grant| grant.as_str() == text)
-            .ok_or_else(|| format!("must be one of {names}, not \"{}\"", text.escape_debug()))
+            .ok_or_else(|| format!("must be one of {names}"))
     }
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for Grant {
 }
 
 /// An app that asks for tokens. What is none falls back to the settings.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     /// The `client_id`.
     pub id: String,
@@ -124,9 +124,8 @@ impl Client {
         self.default_scopes.as_ref().unwrap_or(&self.scopes)
     }
 
-    /// Says what contradicts itself. `retention` is how long a retired key stays published: its tokens may not
-    /// outlive it.
-    pub fn check(&self, retention: Duration) -> Result<(), AccountError> {
+    /// Says what contradicts itself. `longest_token` is how long an access token may live by the keys' settings.
+    pub fn check(&self, longest_token: Duration) -> Result<(), AccountError> {
         let id_fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         let lifetime = self.access_token_lifetime.unwrap_or_default();
         let rules = [
@@ -154,12 +153,18 @@ impl Client {
                 "an audience must be a text without white space".to_owned(),
             ),
             (
-                lifetime <= MAX_ACCESS_TOKEN_LIFETIME && lifetime + CLOCK_SKEW <= retention,
+                lifetime <= MAX_ACCESS_TOKEN_LIFETIME.min(longest_token),
                 format!(
-                    "the access token lifetime must be at most {} and end a minute before keys.retention ({})",
-                    humantime::format_duration(MAX_ACCESS_TOKEN_LIFETIME),
-                    humantime::format_duration(retention)
+                    "the access token lifetime must be at most {}, so that no token outlives its key (keys.retention)",
+                    humantime::format_duration(MAX_ACCESS_TOKEN_LIFETIME.min(longest_token))
                 ),
+            ),
+            (
+                [self.refresh_idle_lifetime, self.refresh_absolute_lifetime]
+                    .iter()
+                    .flatten()
+                    .all(|lifetime| *lifetime <= MAX_SESSION_LIFETIME),
+                format!("a session lasts at most {}", humantime::format_duration(MAX_SESSION_LIFETIME)),
             ),
             (
                 self.refresh_reuse_leeway.unwrap_or_default() <= MAX_REUSE_LEEWAY,

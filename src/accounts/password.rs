@@ -149,11 +149,10 @@ fn hash(argon2: &Argon2<'_>, password: &[u8]) -> Result<String, HashError> {
 
 fn verify(argon2: &Argon2<'_>, password: &[u8], stored: &str) -> Result<Verdict, HashError> {
     let parsed = PasswordHash::new(stored).map_err(|error| HashError::Failed(error.to_string()))?;
-    if argon2.verify_password(password, &parsed).is_err() {
-        return Ok(Verdict::Differs);
-    }
+    let matches = argon2.verify_password(password, &parsed).is_ok();
+    // An outdated hash costs one of today's too, right or wrong: a cheaper refusal would tell that the account exists.
     let upgrade = if is_current(argon2, &parsed) { None } else { Some(hash(argon2, password)?) };
-    Ok(Verdict::Matches { upgrade })
+    Ok(if matches { Verdict::Matches { upgrade } } else { Verdict::Differs })
 }
 
 fn is_current(argon2: &Argon2<'_>, stored: &PasswordHash) -> bool {

@@ -2,17 +2,24 @@
 
 use std::fmt;
 
+const MAX_SCOPES: usize = 100;
+
 /// A set of scope tokens, possibly empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scopes(Vec<String>);
 
 impl Scopes {
-    /// Reads tokens separated by white space; tells the first that is malformed.
+    /// Reads tokens separated by spaces.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut scopes = Vec::new();
         for token in text.split(' ').filter(|token| !token.is_empty()) {
             if !token.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
-                return Err(format!("\"{}\" is no scope (RFC 6749 section 3.3)", token.escape_debug()));
+                return Err(
+                    "a scope has printable ASCII characters but \" and \\ (RFC 6749 section 3.3)".to_owned()
+                );
+            }
+            if scopes.len() == MAX_SCOPES {
+                return Err(format!("there are more than {MAX_SCOPES} scopes"));
             }
             if !scopes.iter().any(|known| known == token) {
                 scopes.push(token.to_owned());

@@ -22,7 +22,7 @@ pub fn generate_secret() -> SecretString {
 }
 
 /// The stored form of a client secret.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SecretHash([u8; 32]);
 
 impl std::fmt::Debug for SecretHash {

@@ -69,6 +69,9 @@ impl User {
 
 /// Makes a user.
 pub async fn create(store: &Store, new: NewUser, now: Timestamp) -> Result<User, AccountError> {
+    if Uuid::try_parse(&new.username).is_ok() {
+        return Err(AccountError::Invalid("a username must not look like a user's id (a UUID)".to_owned()));
+    }
     let Some(key) = username::canonical(&new.username) else {
         return Err(AccountError::Invalid(
             "a username has 1 to 255 letters, digits and printable ASCII signs, and no space (RFC 8265)"

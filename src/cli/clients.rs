@@ -162,7 +162,7 @@ impl Create {
         let secret = self.confidential.then(generate_secret);
         client.secret = secret.as_ref().map(SecretHash::of);
         self.change.apply(&mut client)?;
-        client.check(admin.settings.keys.retention)?;
+        client.check(admin.settings.keys.longest_token())?;
         clients::create(&admin.store, &client, now).await?;
         eprintln!("Client {} is created.", client.id);
         if secret.is_some() {
@@ -174,10 +174,10 @@ impl Create {
 
 impl Set {
     async fn run(self, admin: &Admin) -> Result<(), Failure> {
-        let (change, retention) = (self.change, admin.settings.keys.retention);
+        let (change, longest_token) = (self.change, admin.settings.keys.longest_token());
         let alter = move |client: &mut Client| {
             change.apply(client)?;
-            client.check(retention)
+            client.check(longest_token)
         };
         let client = clients::alter(&admin.store, &self.id, admin.clock.now(), alter).await?;
         eprintln!("Client {} is changed.", client.id);
@@ -190,8 +190,7 @@ impl Change {
         let parse =
             |given: &[String]| scopes(given).map_err(|failure| AccountError::Invalid(failure.to_string()));
         if !self.grant.is_empty() {
-            client.grants.clone_from(&self.grant);
-            client.grants.dedup();
+            client.grants = Grant::ALL.into_iter().filter(|grant| self.grant.contains(grant)).collect();
         }
         if let Some(scopes) = parse(&self.scope)? {
             client.scopes = scopes;

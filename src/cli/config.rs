@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{Failure, output};
 use crate::app::StartError;
 use crate::config::{Effective, Settings, Sources};
+use crate::keys::MasterKeys;
 
 /// Look at the settings.
 #[derive(Debug, Subcommand)]
@@ -26,6 +27,7 @@ impl Config {
         match self {
             Self::Check if settings.issuer.url.is_none() => Err(StartError::NoIssuer.into()),
             Self::Check => {
+                MasterKeys::check(&settings.keys).map_err(|error| Failure::Usage(error.to_string()))?;
                 eprintln!("The settings are fit to serve with.");
                 Ok(())
             }

@@ -1,8 +1,10 @@
 //! `chancery dev`: the main job with nothing to configure. Writes a settings file into its data folder, makes a demo
 //! user and client, prints the lines to try, and serves.
 
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -36,6 +38,8 @@ impl Dev {
             let hint = "dev has settings of its own: use --data-dir, or serve with --config";
             return Err(Failure::Usage(hint.to_owned()));
         }
+        // Nothing of the environment either: it may name a database that no known password should get into.
+        sources.environment.clear();
         let listener = serve::listen(self.bind)?;
         let address = listener.local_addr()?;
         let file = write_settings(&self.data_dir)?;
@@ -66,7 +70,7 @@ fn write_settings(folder: &Path) -> Result<PathBuf, Failure> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(fault)?;
     let folder = folder.canonicalize().map_err(fault)?;
     let file = folder.join("chancery.toml");
-    if !file.exists() {
+    if let Some(mut new) = create_private(&file).map_err(fault)? {
         let text = |value: String| toml::Value::String(value).to_string();
         let settings = format!(
             "# Written by `chancery dev`; yours to change. docs/chancery.toml explains every key.\n\
@@ -75,9 +79,17 @@ fn write_settings(folder: &Path) -> Result<PathBuf, Failure> {
             text(format!("sqlite://{}", folder.join("chancery.db").display())),
             text(folder.join("master.key").display().to_string()),
         );
-        std::fs::write(&file, settings).map_err(fault)?;
+        new.write_all(settings.as_bytes()).map_err(fault)?;
     }
     Ok(file)
+}
+
+/// A new file for its owner alone; none when there is one.
+fn create_private(path: &Path) -> std::io::Result<Option<File>> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
+        created => created.map(Some),
+    }
 }
 
 async fn make_demo_accounts(app: &App) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::output::safe;
 use crate::accounts::AccountError;
 use crate::accounts::password::HashError;
 use crate::app::StartError;
@@ -54,7 +55,7 @@ impl std::fmt::Display for Failure {
         | Self::NotFound(text)
         | Self::Exists(text)
         | Self::TooEarly(text)) = self;
-        f.write_str(text)
+        f.write_str(&safe(text))
     }
 }
 

@@ -59,6 +59,16 @@ fn cell(value: &Value) -> String {
     }
 }
 
+/// Characters that a terminal would obey, or that turn the text around, are escaped.
 fn printable(c: char) -> Vec<char> {
-    if c.is_control() { c.escape_default().collect() } else { vec![c] }
+    let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if c.is_control() || turns { c.escape_default().collect() } else { vec![c] }
+}
+
+/// A message for the terminal, which may quote what it was given.
+pub fn safe(text: &str) -> String {
+    text.lines()
+        .map(|line| line.chars().flat_map(printable).collect::<String>())
+        .collect::<Vec<_>>()
+        .join("\n")
 }

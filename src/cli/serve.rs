@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use clap::Args;
 
 use super::Failure;
-use crate::app::App;
+use crate::app::{App, StartError};
 use crate::clock::Clock;
 use crate::config::{Settings, Sources};
 use crate::{http, telemetry};
@@ -23,6 +23,9 @@ impl Serve {
         sources.flags.extend(self.bind.map(|bind| ("server.bind", bind.to_string())));
         let settings = Settings::load(&sources)?;
         telemetry::start(&settings.log);
+        if settings.issuer.url.is_none() {
+            return Err(StartError::NoIssuer.into());
+        }
         let listener = listen(settings.server.bind)?;
         let app = App::open(settings, Clock::System).await?;
         serve(app, listener).await

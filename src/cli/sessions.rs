@@ -50,7 +50,7 @@ pub struct Close {
     /// Every one.
     #[arg(long)]
     all: bool,
-    /// All that were opened before a time (RFC 3339).
+    /// All that were opened before a time (RFC 3339, in UTC).
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     before: Option<Timestamp>,
     /// Print JSON.
@@ -150,5 +150,6 @@ fn describe(session: &Session, username: &str, now: Timestamp) -> Value {
 }
 
 fn parse_time(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse_rfc3339(text).ok_or_else(|| "must be a time such as 2026-01-31T12:00:00Z".to_owned())
+    Timestamp::parse_rfc3339(text)
+        .ok_or_else(|| "must be a time in UTC such as 2026-01-31T12:00:00Z".to_owned())
 }

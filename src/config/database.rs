@@ -1,6 +1,7 @@
 //! Section `database`.
 
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 use super::reader::Reader;
 
@@ -14,8 +15,14 @@ impl DatabaseSettings {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let url = reader.secret("database.url").unwrap_or_default();
         let scheme = url.expose_secret().split_once("://").map(|(scheme, _)| scheme);
-        if !matches!(scheme, Some("sqlite" | "postgres" | "postgresql")) {
-            reader.fault("database.url", "must start with sqlite:// or postgres://".to_owned());
+        match scheme {
+            Some("sqlite") => {}
+            Some("postgres" | "postgresql") if Url::parse(url.expose_secret()).is_ok() => {}
+            Some("postgres" | "postgresql") => {
+                let problem = "must be a URL: percent-encode what is special in the user's name and password";
+                reader.fault("database.url", problem.to_owned());
+            }
+            _ => reader.fault("database.url", "must start with sqlite:// or postgres://".to_owned()),
         }
         Self { url }
     }

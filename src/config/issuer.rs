@@ -33,6 +33,10 @@ fn problem(text: &str, insecure: bool) -> Option<String> {
     {
         return Some("must have no query, fragment or credentials (RFC 8414 section 2)".to_owned());
     }
+    // It is compared as text, so it must be written as every library would write it.
+    if url.as_str().trim_end_matches('/') != text.trim_end_matches('/') {
+        return Some(format!("must be written as \"{url}\""));
+    }
     match url.scheme() {
         "https" => None,
         "http" if insecure || is_loopback(&url) => None,
@@ -63,9 +67,16 @@ mod tests {
         {
             assert_eq!(problem(good, false), None, "{good}");
         }
-        for bad in
-            ["http://auth.example.com", "ftp://x", "auth.example.com", "https://a/?b", "https://u:p@a/"]
-        {
+        for bad in [
+            "http://auth.example.com",
+            "ftp://x",
+            "auth.example.com",
+            "https://a/?b",
+            "https://u:p@a/",
+            " https://a",
+            "https:a",
+            "HTTPS://A",
+        ] {
             assert!(problem(bad, false).is_some(), "{bad}");
         }
         assert_eq!(problem("http://auth.internal", true), None);

@@ -28,9 +28,18 @@ pub struct KeySettings {
 }
 
 impl KeySettings {
+    /// The longest that an access token may live. A retired key may sign for as long as an instance takes to notice,
+    /// and must stay published while the tokens that it signed live, by anybody's clock.
+    pub fn longest_token(&self) -> Duration {
+        self.retention.saturating_sub(self.reload_interval + super::CLOCK_SKEW)
+    }
+
     pub(super) fn read(reader: &mut Reader) -> Self {
-        let master_key_file = reader.text("keys.master_key_file").unwrap_or_default().into();
+        let master_key_file: PathBuf = reader.text("keys.master_key_file").unwrap_or_default().into();
         let rsa_bits = reader.parsed("keys.rsa_bits", "2048, 3072 or 4096").unwrap_or(2048);
+        if master_key_file == PathBuf::new() {
+            reader.fault("keys.master_key_file", "must name a file".to_owned());
+        }
         if ![2048, 3072, 4096].contains(&rsa_bits) {
             reader.fault("keys.rsa_bits", format!("must be 2048, 3072 or 4096, not {rsa_bits}"));
         }

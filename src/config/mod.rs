@@ -24,7 +24,9 @@ pub use password::PasswordSettings;
 use reader::Reader;
 pub use reader::{Effective, Fault, variable_of};
 pub use server::ServerSettings;
-pub use tokens::{MAX_ACCESS_TOKEN_LIFETIME, MAX_REUSE_LEEWAY, TokenSettings, TokenType};
+pub use tokens::{
+    MAX_ACCESS_TOKEN_LIFETIME, MAX_REUSE_LEEWAY, MAX_SESSION_LIFETIME, TokenSettings, TokenType,
+};
 
 /// The built-in defaults, which are the documented reference as well.
 const REFERENCE: &str = include_str!("../../docs/chancery.toml");
@@ -120,12 +122,12 @@ impl Settings {
                 ),
             );
         }
-        let alive = self.tokens.access_token_lifetime + CLOCK_SKEW;
-        if self.keys.retention < alive {
+        if self.keys.longest_token() < self.tokens.access_token_lifetime {
+            let alive = self.tokens.access_token_lifetime + self.keys.reload_interval + CLOCK_SKEW;
             reader.fault(
                 "keys.retention",
                 format!(
-                    "must be at least tokens.access_token_lifetime + {} ({}), or a key would leave before its last token",
+                    "must be at least tokens.access_token_lifetime + keys.reload_interval + {} ({}), or a key would leave before its last token",
                     humantime::format_duration(CLOCK_SKEW),
                     humantime::format_duration(alive)
                 ),
@@ -221,6 +223,25 @@ mod tests {
         let (settings, effective) = Settings::load_with_origins(&sources).unwrap();
         assert!(settings.database.expose().contains("hunter2"));
         assert!(!format!("{settings:?} {effective:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_later_layer_wins_over_an_earlier_layers_secret_file_and_both_at_once_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (url_file, settings_file) = (folder.path().join("url"), folder.path().join("c.toml"));
+        std::fs::write(&url_file, "sqlite://from-file.db").unwrap();
+        std::fs::write(&settings_file, format!("[database]\nurl_file = {url_file:?}\n")).unwrap();
+        let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let mut sources = Sources { file: Some(settings_file), ..Sources::default() };
+        let (settings, effective) = Settings::load_with_origins(&sources).unwrap();
+        assert_eq!(settings.database.expose(), "sqlite://from-file.db");
+        let shown = effective.iter().find(|one| one.key == "database.url").unwrap();
+        assert_eq!(shown.origin.as_deref(), url_file.to_str());
+        sources.environment = vec![variable("CHANCERY__DATABASE__URL", "sqlite://from-variable.db")];
+        assert_eq!(Settings::load(&sources).unwrap().database.expose(), "sqlite://from-variable.db");
+        let file = variable("CHANCERY__DATABASE__URL_FILE", url_file.to_str().unwrap());
+        sources.environment.push(file);
+        assert!(Settings::load(&sources).unwrap_err().to_string().contains("together"));
     }
 
     #[test]

@@ -48,7 +48,10 @@ pub fn variable_of(key: &str) -> String {
 }
 
 const HIDDEN: &str = "\"(hidden)\"";
-const DEFAULTS: &str = "the built-in defaults";
+const MASTER_KEY_FILE: &str = "keys.master_key_file";
+/// Secrets, each with the key that names a file which holds it.
+const SECRETS_IN_FILES: [(&str, &str); 2] =
+    [("database.url", "database.url_file"), ("keys.master_key", MASTER_KEY_FILE)];
 
 pub(super) struct Reader {
     values: BTreeMap<String, Value>,
@@ -58,20 +61,22 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn layered(defaults: &str, sources: &Sources, file: &Path) -> Result<Self, Invalid> {
-        let mut values = BTreeMap::new();
+        let mut layers = Layers::default();
         let reference = Config::builder().add_source(File::from_str(defaults, FileFormat::Toml));
-        collect(reference, &mut values, Some(DEFAULTS))?;
+        layers.add(reference)?;
+        layers.values.values_mut().for_each(forget_origin);
         let named = sources.file.as_deref();
         let file = File::from(named.unwrap_or(file)).format(FileFormat::Toml).required(named.is_some());
-        collect(Config::builder().add_source(file), &mut values, None)?;
+        layers.add(Config::builder().add_source(file))?;
         let variables = sources.environment.iter().cloned().collect();
         let environment = Environment::with_prefix("CHANCERY").prefix_separator("__").separator("__");
-        collect(Config::builder().add_source(environment.source(Some(variables))), &mut values, None)?;
+        layers.add(Config::builder().add_source(environment.source(Some(variables))))?;
+        let Layers { mut values, faults } = layers;
         for (key, value) in &sources.flags {
             let origin = "the command line".to_owned();
             values.insert((*key).to_owned(), Value::new(Some(&origin), value.as_str()));
         }
-        Ok(Self { values, effective: Vec::new(), faults: Vec::new() })
+        Ok(Self { values, effective: Vec::new(), faults })
     }
 
     /// A text; none when unset or empty.
@@ -136,13 +141,10 @@ impl Reader {
         text.split([' ', ',', '\n', '\t']).filter(|item| !item.is_empty()).map(ToOwned::to_owned).collect()
     }
 
-    /// A secret: itself, or the content of the file that `KEY_file` names.
+    /// A secret, which is never shown.
     pub(super) fn secret(&mut self, key: &str) -> Option<SecretString> {
-        let value = self.take(key, true);
-        let from_file =
-            self.values.remove(&format!("{key}_file")).and_then(|path| self.read_secret(key, &path));
-        let text = from_file.or_else(|| value.as_ref().and_then(scalar)).filter(|text| !text.is_empty())?;
-        Some(SecretString::from(text)).filter(|_| value.is_some() || !self.has_fault(key))
+        let text = self.take(key, true).as_ref().and_then(scalar)?;
+        Some(text).filter(|text| !text.is_empty()).map(SecretString::from)
     }
 
     /// Notes what is wrong with a key.
@@ -171,18 +173,6 @@ impl Reader {
         value
     }
 
-    fn read_secret(&mut self, key: &str, path: &Value) -> Option<String> {
-        let path = scalar(path)?;
-        match std::fs::read_to_string(&path) {
-            Ok(text) => Some(text.trim().to_owned()),
-            Err(cause) => self.fault_value(&format!("{key}_file"), format!("{path}: {cause}")),
-        }
-    }
-
-    fn has_fault(&self, key: &str) -> bool {
-        self.faults.iter().any(|fault| fault.key.starts_with(key))
-    }
-
     fn fault_value<T>(&mut self, key: &str, problem: String) -> Option<T> {
         self.fault(key, problem);
         None
@@ -194,34 +184,63 @@ impl Reader {
     }
 }
 
-/// Adds one layer's keys, over those of earlier layers.
-fn collect(
-    layer: config::ConfigBuilder<config::builder::DefaultState>,
-    values: &mut BTreeMap<String, Value>,
-    only_origin: Option<&str>,
-) -> Result<(), Invalid> {
-    let fault = |error: config::ConfigError| {
-        let problem = error.to_string().replace('\n', " ");
-        Invalid(vec![Fault { key: String::new(), problem, origin: None }])
-    };
-    let table = layer.build().and_then(|layer| layer.collect()).map_err(fault)?;
-    flatten("", table, only_origin, values);
-    Ok(())
+/// What the layers read so far say.
+#[derive(Default)]
+struct Layers {
+    values: BTreeMap<String, Value>,
+    faults: Vec<Fault>,
 }
 
-fn flatten(
-    prefix: &str,
-    table: config::Map<String, Value>,
-    only_origin: Option<&str>,
-    into: &mut BTreeMap<String, Value>,
-) {
+impl Layers {
+    /// Adds one layer over the earlier ones.
+    fn add(&mut self, layer: config::ConfigBuilder<config::builder::DefaultState>) -> Result<(), Invalid> {
+        let fault = |error: config::ConfigError| {
+            let problem = without_source_lines(&error.to_string());
+            Invalid(vec![Fault { key: String::new(), problem, origin: None }])
+        };
+        let mut layer_values = BTreeMap::new();
+        flatten("", layer.build().and_then(|layer| layer.collect()).map_err(fault)?, &mut layer_values);
+        for (key, file_key) in SECRETS_IN_FILES {
+            self.take_file(key, file_key, &mut layer_values);
+        }
+        self.values.extend(layer_values);
+        Ok(())
+    }
+
+    /// A secret's file counts as the secret: over one of an earlier layer, under one of a later layer.
+    fn take_file(&mut self, key: &str, file_key: &str, layer: &mut BTreeMap<String, Value>) {
+        let Some(path) = layer.get(file_key) else { return };
+        if layer.get(key).and_then(scalar).is_some_and(|text| !text.is_empty()) {
+            let problem = format!("is given together with {key}: one of them is enough");
+            self.faults.push(Fault { key: file_key.to_owned(), problem, origin: origin(path) });
+        }
+        self.values.remove(key);
+        if file_key == MASTER_KEY_FILE {
+            return; // a setting of its own: the file may be yet to be made
+        }
+        let path = layer.remove(file_key).as_ref().and_then(scalar).unwrap_or_default();
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                layer.insert(key.to_owned(), Value::new(Some(&path), text.trim()));
+            }
+            Err(cause) => {
+                let problem = format!("{path}: {cause}");
+                self.faults.push(Fault { key: file_key.to_owned(), problem, origin: None });
+            }
+        }
+    }
+}
+
+/// The parser quotes the line that it stumbled over, which may hold a secret.
+fn without_source_lines(message: &str) -> String {
+    message.lines().filter(|line| !line.contains('|')).map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+fn flatten(prefix: &str, table: config::Map<String, Value>, into: &mut BTreeMap<String, Value>) {
     for (name, value) in table {
         let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
         match value.kind {
-            ValueKind::Table(table) => flatten(&key, table, only_origin, into),
-            kind if only_origin.is_some() => {
-                into.insert(key, Value::new(only_origin.map(ToOwned::to_owned).as_ref(), kind));
-            }
+            ValueKind::Table(table) => flatten(&key, table, into),
             _ => {
                 into.insert(key, value);
             }
@@ -229,8 +248,13 @@ fn flatten(
     }
 }
 
+/// A built-in default has none.
+fn forget_origin(value: &mut Value) {
+    *value = Value::new(None, value.kind.clone());
+}
+
 fn origin(value: &Value) -> Option<String> {
-    value.origin().filter(|origin| *origin != DEFAULTS).map(ToOwned::to_owned)
+    value.origin().map(ToOwned::to_owned)
 }
 
 fn scalar(value: &Value) -> Option<String> {

@@ -10,6 +10,8 @@ use super::reader::Reader;
 pub struct ServerSettings {
     /// Address and port.
     pub bind: SocketAddr,
+    /// How long a client may take to send a head, and then a body.
+    pub request_timeout: Duration,
     /// How long requests under way may take to finish.
     pub shutdown_timeout: Duration,
     /// Origins whose pages may call the token endpoints.
@@ -23,6 +25,11 @@ impl ServerSettings {
             bind: reader
                 .parsed("server.bind", "an address and port such as 127.0.0.1:8080")
                 .unwrap_or(nowhere),
+            request_timeout: reader.duration(
+                "server.request_timeout",
+                Duration::from_secs(1),
+                Duration::from_secs(3600),
+            ),
             shutdown_timeout: reader.duration(
                 "server.shutdown_timeout",
                 Duration::ZERO,

@@ -11,7 +11,8 @@ pub const MAX_ACCESS_TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 pub const MAX_REUSE_LEEWAY: Duration = Duration::from_secs(60);
 
 const SECOND: Duration = Duration::from_secs(1);
-const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+/// The longest that a session may last: ten years.
+pub const MAX_SESSION_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// Lifetimes and shape of tokens; a client may have its own.
 #[derive(Clone, Debug)]
@@ -38,8 +39,16 @@ impl TokenSettings {
                 SECOND,
                 MAX_ACCESS_TOKEN_LIFETIME,
             ),
-            refresh_idle_lifetime: reader.duration("tokens.refresh_idle_lifetime", SECOND, TEN_YEARS),
-            refresh_absolute_lifetime: reader.duration("tokens.refresh_absolute_lifetime", SECOND, TEN_YEARS),
+            refresh_idle_lifetime: reader.duration(
+                "tokens.refresh_idle_lifetime",
+                SECOND,
+                MAX_SESSION_LIFETIME,
+            ),
+            refresh_absolute_lifetime: reader.duration(
+                "tokens.refresh_absolute_lifetime",
+                SECOND,
+                MAX_SESSION_LIFETIME,
+            ),
             refresh_reuse_leeway: reader.duration(
                 "tokens.refresh_reuse_leeway",
                 Duration::ZERO,
@@ -48,6 +57,9 @@ impl TokenSettings {
             audience: reader.list("tokens.audience"),
             token_type: reader.parsed("tokens.token_type", "at+jwt or JWT").unwrap_or_default(),
         };
+        if settings.audience.iter().any(|one| one.is_empty() || one.contains(char::is_whitespace)) {
+            reader.fault("tokens.audience", "must hold texts without white space".to_owned());
+        }
         if settings.refresh_idle_lifetime > settings.refresh_absolute_lifetime {
             let problem = "must not be longer than tokens.refresh_absolute_lifetime".to_owned();
             reader.fault("tokens.refresh_idle_lifetime", problem);

@@ -5,7 +5,7 @@ use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
 
 use crate::oauth::OAuthError;
@@ -19,6 +19,8 @@ pub enum HttpError {
     MediaType,
     /// The body is too long.
     TooLarge,
+    /// The body does not come.
+    TooSlow,
 }
 
 const BASIC: &str = "Basic realm=\"chancery\", charset=\"UTF-8\"";
@@ -35,7 +37,7 @@ impl fmt::Display for HttpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OAuth(error) => error.fmt(f),
-            Self::MediaType | Self::TooLarge => f.write_str(self.parts().1),
+            Self::MediaType | Self::TooLarge | Self::TooSlow => f.write_str(self.parts().1),
         }
     }
 }
@@ -46,6 +48,7 @@ impl HttpError {
             Self::OAuth(error) => (error.code(), error.description()),
             Self::MediaType => ("invalid_request", "the body must be application/x-www-form-urlencoded"),
             Self::TooLarge => ("invalid_request", "the body must be at most 64 KiB"),
+            Self::TooSlow => ("invalid_request", "the body did not come in time"),
         }
     }
 
@@ -71,6 +74,7 @@ impl ResponseError for HttpError {
             },
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
         }
     }
 
@@ -84,6 +88,9 @@ impl ResponseError for HttpError {
         if self.status_code() == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((RETRY_AFTER, RETRY_SECONDS));
         }
+        if matches!(self, Self::TooSlow | Self::TooLarge) {
+            response.force_close(); // the rest of the body is of no interest
+        }
         response.json(json!({ "error": code, "error_description": description }))
     }
 }
@@ -94,10 +101,8 @@ pub async fn not_found() -> HttpResponse {
     HttpResponse::NotFound().json(body)
 }
 
-/// A route with another method.
-pub async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
-    let posts = ["/token", "/revoke", "/introspect"];
-    let allowed = if posts.contains(&request.path()) { "POST" } else { "GET, HEAD" };
+/// A route with another method; `allowed` are its own.
+pub fn method_not_allowed(allowed: &'static str) -> HttpResponse {
     let description = format!("the method must be {allowed}");
     HttpResponse::MethodNotAllowed()
         .insert_header((ALLOW, allowed))

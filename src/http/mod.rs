@@ -16,7 +16,7 @@ use std::net::TcpListener;
 
 use actix_web::dev::Server;
 use actix_web::web::{self, Data, ServiceConfig, get, head, post};
-use actix_web::{App as ActixApp, HttpServer, Resource};
+use actix_web::{App as ActixApp, HttpServer, Resource, Route};
 use tracing_actix_web::TracingLogger;
 
 use crate::app::App;
@@ -30,6 +30,7 @@ pub fn serve(app: App, listener: TcpListener, workers: Option<usize>) -> std::io
     let settings = app.issuer.settings.clone();
     let metadata = Data::new(Metadata::of(&app.issuer.url));
     let app = Data::new(app);
+    let patience = settings.server.request_timeout;
     let grace = settings.server.shutdown_timeout.as_secs();
     let server = HttpServer::new(move || {
         ActixApp::new()
@@ -42,27 +43,34 @@ pub fn serve(app: App, listener: TcpListener, workers: Option<usize>) -> std::io
         Some(workers) => server.workers(workers),
         None => server,
     };
-    Ok(server.shutdown_timeout(grace).listen(listener)?.run())
+    Ok(server.client_request_timeout(patience).shutdown_timeout(grace).listen(listener)?.run())
 }
 
 fn routes(config: &mut ServiceConfig, settings: &Settings) {
     let cors = || cors::listed(&settings.server.cors_origins);
     let log = TracingLogger::<RequestLog>::new;
-    let jwks = resource(JWKS).route(get().to(discovery::jwks)).route(head().to(discovery::jwks));
-    let metadata =
-        |path| resource(path).route(get().to(discovery::metadata)).route(head().to(discovery::metadata));
     config
-        .service(jwks)
-        .service(metadata(OAUTH_METADATA))
-        .service(metadata(OPENID_METADATA))
-        .service(resource("/token").route(post().to(token::token)).wrap(cors()).wrap(log()))
-        .service(resource("/revoke").route(post().to(revoke::revoke)).wrap(cors()).wrap(log()))
-        .service(resource("/introspect").route(post().to(introspect::introspect)).wrap(cors()).wrap(log()))
-        .service(resource("/userinfo").route(get().to(userinfo::userinfo)).wrap(cors()).wrap(log()))
-        .service(resource("/livez").route(get().to(ops::livez)))
-        .service(resource("/readyz").route(get().to(ops::readyz)));
+        .service(fetched(JWKS, get().to(discovery::jwks), head().to(discovery::jwks)))
+        .service(fetched(OAUTH_METADATA, get().to(discovery::metadata), head().to(discovery::metadata)))
+        .service(fetched(OPENID_METADATA, get().to(discovery::metadata), head().to(discovery::metadata)))
+        .service(posted("/token", post().to(token::token)).wrap(cors()).wrap(log()))
+        .service(posted("/revoke", post().to(revoke::revoke)).wrap(cors()).wrap(log()))
+        .service(posted("/introspect", post().to(introspect::introspect)).wrap(cors()).wrap(log()))
+        .service(
+            fetched("/userinfo", get().to(userinfo::userinfo), head().to(userinfo::userinfo))
+                .wrap(cors())
+                .wrap(log()),
+        )
+        .service(fetched("/livez", get().to(ops::livez), head().to(ops::livez)))
+        .service(fetched("/readyz", get().to(ops::readyz), head().to(ops::readyz)));
 }
 
-fn resource(path: &str) -> Resource {
-    web::resource(path).default_service(web::to(error::method_not_allowed))
+fn posted(path: &str, handler: Route) -> Resource {
+    let otherwise = || async { error::method_not_allowed("POST") };
+    web::resource(path).route(handler).default_service(web::to(otherwise))
+}
+
+fn fetched(path: &str, getter: Route, header: Route) -> Resource {
+    let otherwise = || async { error::method_not_allowed("GET, HEAD") };
+    web::resource(path).route(getter).route(header).default_service(web::to(otherwise))
 }

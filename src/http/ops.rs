@@ -12,9 +12,9 @@ pub async fn livez() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "ok" }))
 }
 
-/// The database answers too.
+/// The database takes writes too.
 pub async fn readyz(app: Data<App>) -> HttpResponse {
-    match app.issuer.store.read(keys::version).await {
+    match app.issuer.store.write(keys::version).await {
         Ok(_) => HttpResponse::Ok().json(json!({ "status": "ok", "database": "ok" })),
         Err(error) => {
             tracing::warn!(%error, "not ready");

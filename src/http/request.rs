@@ -2,11 +2,14 @@
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
+use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use std::future::Future;
 use std::pin::Pin;
+use tokio::time::timeout;
 
 use super::error::HttpError;
+use crate::app::App;
 use crate::oauth::{self, Form, OAuthError};
 
 /// Longer bodies are refused.
@@ -34,6 +37,8 @@ impl FromRequest for FormRequest {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let request = request.clone();
         let payload = web::Payload::from_request(&request, payload).into_inner();
+        let app = request.app_data::<Data<App>>();
+        let patience = app.map(|app| app.issuer.settings.server.request_timeout).unwrap_or_default();
         Box::pin(async move {
             check_query(request.query_string())?;
             if !request.content_type().trim().eq_ignore_ascii_case(FORM) {
@@ -41,7 +46,8 @@ impl FromRequest for FormRequest {
             }
             let authorization = authorization(&request)?;
             let unreadable = || malformed("the body could not be read");
-            let body = payload.map_err(|_| unreadable())?.to_bytes_limited(MAX_BODY).await;
+            let body = payload.map_err(|_| unreadable())?.to_bytes_limited(MAX_BODY);
+            let body = timeout(patience, body).await.map_err(|_| HttpError::TooSlow)?;
             let body = body.map_err(|_| HttpError::TooLarge)?.map_err(|_| unreadable())?;
             Ok(Self(oauth::Request { authorization, form: Form::parse(&body)? }))
         })

@@ -60,6 +60,12 @@ impl Ring {
             }
         }
         let broken = || KeyError::Crypto("the key ring has no active key with a private half".to_owned());
+        if published.iter().filter(|key| matches!(key.state, KeyState::Active { .. })).count() > 1 {
+            return Err(KeyError::Crypto("the key ring has more than one active key".to_owned()));
+        }
+        if rows.mac.is_empty() {
+            return Err(KeyError::Crypto("the key ring has no key for refresh tokens".to_owned()));
+        }
         Ok(Self {
             version: rows.version,
             signer: signer.ok_or_else(broken)?,

@@ -59,12 +59,16 @@ pub fn plan(
     force: bool,
     now: Timestamp,
 ) -> Result<&SigningKey, KeyError> {
-    let next = keys.iter().find(|key| key.state == KeyState::Next).ok_or(KeyError::Empty)?;
+    let next = keys.iter().find(|key| key.state == KeyState::Next).ok_or_else(no_next)?;
     let safe_at = promotable_at(next, propagation);
     if now < safe_at && !force {
         return Err(TooEarly { kid: next.kid.clone(), published_at: next.published_at, safe_at }.into());
     }
     Ok(next)
+}
+
+fn no_next() -> KeyError {
+    KeyError::Crypto("the key ring has no next key".to_owned())
 }
 
 /// Promotes the next key, retires the active one and adds `fresh` as the next.
@@ -73,7 +77,7 @@ pub(super) fn rotate(
     fresh: SigningKeyRow,
     now: Timestamp,
 ) -> Result<Rotated, KeyError> {
-    let find = |name: &str| rows.iter().find(|row| row.state == name).cloned().ok_or(KeyError::Empty);
+    let find = |name: &str| rows.iter().find(|row| row.state == name).cloned().ok_or_else(no_next);
     let mut active = find(KeyState::Next.name())?;
     activate(&mut active, now);
     let mut retired = find(KeyState::Active { activated_at: now }.name())?;

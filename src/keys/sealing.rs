@@ -46,6 +46,11 @@ impl MasterKeys {
         Self::parse(&text).map_err(|problem| fault(&path.display().to_string(), &problem))
     }
 
+    /// Says what is wrong with the master key that is set, if one is set and not merely its file.
+    pub fn check(settings: &KeySettings) -> Result<(), KeyError> {
+        if settings.master_key.is_some() { Self::load(settings).map(drop) } else { Ok(()) }
+    }
+
     /// As [`MasterKeys::load`], but makes the file when there is none. Only for a database without keys.
     pub(super) fn load_or_create(settings: &KeySettings) -> Result<Self, KeyError> {
         if settings.master_key.is_none() {
@@ -109,7 +114,9 @@ fn create_file(path: &Path) -> std::io::Result<()> {
     let mut key = Zeroizing::new([0; LENGTH]);
     SysRng.try_fill_bytes(key.as_mut_slice()).map_err(std::io::Error::other)?;
     let text = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(key.as_slice()) + "\n");
-    let aside = path.with_extension(format!("new-{}", std::process::id()));
+    // A name of its own: in a container every process is number 1, and a crash may have left one behind.
+    let aside =
+        path.with_extension(format!("new-{:016x}", SysRng.try_next_u64().map_err(std::io::Error::other)?));
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
     let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
     let linked = written.and_then(|()| fs::hard_link(&aside, path));

@@ -16,13 +16,17 @@ use crate::tokens::{RefreshToken, access_token};
 
 /// Proof that a client is who it says, and may act.
 #[derive(Debug)]
-pub(super) struct AuthenticatedClient(Client);
+pub(super) struct AuthenticatedClient {
+    client: Client,
+    /// Whether it used HTTP Basic.
+    pub basic: bool,
+}
 
 impl Deref for AuthenticatedClient {
     type Target = Client;
 
     fn deref(&self) -> &Client {
-        &self.0
+        &self.client
     }
 }
 
@@ -30,8 +34,8 @@ impl Deref for AuthenticatedClient {
 enum Presented {
     /// Nothing.
     Nothing,
-    /// An id without a secret: `none`.
-    Id { id: String, basic: bool },
+    /// An id without a secret: `none`. Several are spellings of one, as below.
+    Id { ids: Vec<String>, basic: bool },
     /// Pairs of which one must be right: raw, and decoded if that differs.
     Secret { pairs: Vec<(String, SecretString)>, basic: bool },
 }
@@ -51,10 +55,10 @@ pub(super) async fn identify(
 ) -> Result<Option<AuthenticatedClient>, OAuthError> {
     match presented(request)? {
         Presented::Nothing => match implied_id(issuer, request).await? {
-            Some(id) => verify_public(issuer, id, false).await.map(Some),
+            Some(id) => verify_public(issuer, vec![id], false).await.map(Some),
             None => Ok(None),
         },
-        Presented::Id { id, basic } => verify_public(issuer, id, basic).await.map(Some),
+        Presented::Id { ids, basic } => verify_public(issuer, ids, basic).await.map(Some),
         Presented::Secret { pairs, basic } => verify_secret(issuer, pairs, basic).await.map(Some),
     }
 }
@@ -66,7 +70,7 @@ fn presented(request: &Request) -> Result<Presented, OAuthError> {
     match (basic, id, secret) {
         (None, None, None) => Ok(Presented::Nothing),
         (None, None, Some(_)) => contradiction("client_secret is given without client_id"),
-        (None, Some(id), None) => Ok(Presented::Id { id: id.to_owned(), basic: false }),
+        (None, Some(id), None) => Ok(Presented::Id { ids: vec![id.to_owned()], basic: false }),
         (None, Some(id), Some(secret)) => {
             Ok(Presented::Secret { pairs: vec![(id.to_owned(), secret.into())], basic: false })
         }
@@ -81,19 +85,17 @@ fn presented(request: &Request) -> Result<Presented, OAuthError> {
 }
 
 fn presented_basic(pairs: Vec<(String, String)>) -> Presented {
-    match pairs.first() {
-        Some((id, secret)) if secret.is_empty() => Presented::Id { id: id.clone(), basic: true },
-        _ => {
-            let hide = |(id, secret): (String, String)| (id, SecretString::from(secret));
-            Presented::Secret { pairs: pairs.into_iter().map(hide).collect(), basic: true }
-        }
+    if pairs.iter().all(|(_, secret)| secret.is_empty()) {
+        return Presented::Id { ids: pairs.into_iter().map(|(id, _)| id).collect(), basic: true };
     }
+    let hide = |(id, secret): (String, String)| (id, SecretString::from(secret));
+    Presented::Secret { pairs: pairs.into_iter().map(hide).collect(), basic: true }
 }
 
 /// The id and secret of a Basic header, raw and, where that differs, form-decoded (RFC 6749 section 2.3.1). None for
 /// other schemes, which are no client authentication, and for the blank `Basic Og==`.
 fn parse_basic(header: &str) -> Result<Option<Vec<(String, String)>>, OAuthError> {
-    let (scheme, value) = header.trim().split_once(' ').unwrap_or((header.trim(), ""));
+    let (scheme, value) = header.trim().split_once([' ', '\t']).unwrap_or((header.trim(), ""));
     if !scheme.eq_ignore_ascii_case("basic") {
         return Ok(None);
     }
@@ -130,10 +132,14 @@ async fn implied_id(issuer: &Issuer, request: &Request) -> Result<Option<String>
     Ok(access_token::verify(&ring, token, &issuer.url, issuer.clock.now()).map(|claims| claims.client_id))
 }
 
-async fn verify_public(issuer: &Issuer, id: String, basic: bool) -> Result<AuthenticatedClient, OAuthError> {
-    match find(issuer, vec![id]).await? {
+async fn verify_public(
+    issuer: &Issuer,
+    ids: Vec<String>,
+    basic: bool,
+) -> Result<AuthenticatedClient, OAuthError> {
+    match find(issuer, ids).await? {
         Some(client) if client.disabled => Err(refusal("the client is disabled", basic)),
-        Some(client) if client.is_public() => Ok(AuthenticatedClient(client)),
+        Some(client) if client.is_public() => Ok(AuthenticatedClient { client, basic }),
         Some(_) => Err(refusal("a confidential client gave no secret", basic)),
         None => Err(refusal("unknown client", basic)),
     }
@@ -153,7 +159,7 @@ async fn verify_secret(
     if client.disabled {
         return Err(refusal("the client is disabled", basic));
     }
-    Ok(AuthenticatedClient(client))
+    Ok(AuthenticatedClient { client, basic })
 }
 
 /// The first of these that exists.

@@ -8,6 +8,9 @@ use super::OAuthError;
 /// The one parameter that may come several times (RFC 8707 section 2).
 const REPEATABLE: &str = "resource";
 
+/// More are nonsense, and looking for repeated ones takes time.
+const MAX_PARAMETERS: usize = 64;
+
 /// A request's parameters. Not `Debug`: it holds passwords.
 #[derive(Default)]
 pub struct Form(Vec<(String, String)>);
@@ -21,7 +24,10 @@ impl Form {
             let name = decode(parts.next().unwrap_or_default())?;
             let value = decode(parts.next().unwrap_or_default())?;
             if name != REPEATABLE && form.0.iter().any(|(known, _)| *known == name) {
-                let problem = format!("the parameter {} is given twice", name.escape_debug());
+                return Err(OAuthError::InvalidRequest("a parameter is given twice".to_owned()));
+            }
+            if form.0.len() == MAX_PARAMETERS {
+                let problem = format!("there are more than {MAX_PARAMETERS} parameters");
                 return Err(OAuthError::InvalidRequest(problem));
             }
             form.0.push((name, value));

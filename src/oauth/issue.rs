@@ -53,6 +53,8 @@ pub(super) fn access_token(
     let (client, login) = (grantee.client, grantee.login.as_ref());
     let settings = &issuer.settings.tokens;
     let lifetime = client.access_token_lifetime.unwrap_or(settings.access_token_lifetime);
+    // The client may have been set up under other settings: its tokens do not outlive their key all the same.
+    let lifetime = lifetime.min(issuer.settings.keys.longest_token());
     // A session's last access token ends with it.
     let exp = login.map_or(now + lifetime, |login| login.ends_at.min(now + lifetime));
     let scope = Some(grantee.scope).filter(|scope| !scope.is_empty()).map(|scope| scope.to_string());

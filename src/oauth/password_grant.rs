@@ -6,11 +6,11 @@ use super::client_auth::AuthenticatedClient;
 use super::request::PasswordRequest;
 use super::{Issuer, OAuthError, Reason, TokenResponse, issue, rules};
 use crate::accounts::password::{Password, Verdict};
-use crate::accounts::{Grant, User, username};
+use crate::accounts::{Client, Grant, User, username};
 use crate::clock::Timestamp;
 use crate::store::sessions::SessionRow;
 use crate::store::users::UserRow;
-use crate::store::{sessions, users};
+use crate::store::{clients, sessions, users};
 use crate::tokens::session::{self, Opening};
 use crate::tokens::{RefreshToken, SessionId};
 
@@ -55,7 +55,7 @@ pub(super) async fn run(
     let grantee = issue::Grantee { client, login: Some(login), scope, audience };
     let response = issue::access_token(issuer, grantee, now)?;
     let refresh_token = RefreshToken { session: id, generation: 0 }.encode(issuer.keys.ring().mac())?;
-    open(issuer, verified, row).await?;
+    open(issuer, client, verified, row).await?;
     if client.grants.contains(&Grant::RefreshToken) {
         return Ok(response.with_refresh_token(refresh_token));
     }
@@ -84,21 +84,46 @@ async fn verify(issuer: &Issuer, request: &PasswordRequest) -> Result<Verified, 
     }
 }
 
-/// Stores the session, unless the user was disabled or got another password while this one was verified.
-async fn open(issuer: &Issuer, verified: Verified, session: SessionRow) -> Result<(), OAuthError> {
+/// Stores the session, unless the user or the client was changed while the password was verified: disabled, deleted,
+/// given another password, or fewer scopes.
+async fn open(
+    issuer: &Issuer,
+    client: &Client,
+    verified: Verified,
+    session: SessionRow,
+) -> Result<(), OAuthError> {
     let Verified { row, upgrade } = verified;
+    let seen = client.clone();
     let opened = issuer
         .store
         .write(move |conn| {
+            let client =
+                clients::find_and_hold(conn, &seen.id)?.as_ref().map(Client::from_row).transpose()?;
+            if client.as_ref() != Some(&seen) {
+                return Ok(Opened::ClientChanged);
+            }
             if !users::record_login(conn, &row.id, &row.password_hash, session.created_at)? {
-                return Ok(false);
+                return Ok(Opened::UserChanged);
             }
             if let Some(new) = upgrade {
                 users::upgrade_hash(conn, &row.id, &row.password_hash, &new)?;
             }
             sessions::insert(conn, &session)?;
-            Ok(true)
+            Ok(Opened::Yes)
         })
         .await?;
-    if opened { Ok(()) } else { Err(OAuthError::InvalidGrant(Reason::UserChanged)) }
+    match opened {
+        Opened::Yes => Ok(()),
+        Opened::UserChanged => Err(OAuthError::InvalidGrant(Reason::UserChanged)),
+        // A retry is judged by what the client may do now.
+        Opened::ClientChanged => {
+            Err(OAuthError::Unavailable("the client was changed during the login".to_owned()))
+        }
+    }
+}
+
+enum Opened {
+    Yes,
+    UserChanged,
+    ClientChanged,
 }

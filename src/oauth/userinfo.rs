@@ -1,6 +1,5 @@
 //! `GET /userinfo`: who the bearer of an access token is (RFC 6750; the names are OpenID Connect's).
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Issuer, OAuthError, Reason};
@@ -8,22 +7,9 @@ use crate::accounts::User;
 use crate::store::users;
 use crate::tokens::{access_token, blacklist};
 
-/// The bearer.
-#[derive(Debug, Serialize)]
-pub struct UserInfo {
-    sub: String,
-    client_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    preferred_username: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    email: Option<String>,
-    #[serde(flatten)]
-    extra: Map<String, Value>,
-}
-
 impl Issuer {
     /// Tells who the bearer of this `Authorization` header is.
-    pub async fn userinfo(&self, authorization: Option<&str>) -> Result<UserInfo, OAuthError> {
+    pub async fn userinfo(&self, authorization: Option<&str>) -> Result<Map<String, Value>, OAuthError> {
         let token = authorization.and_then(bearer).ok_or(OAuthError::InvalidToken(None))?;
         let refused = |reason| OAuthError::InvalidToken(Some(reason));
         let claims = access_token::verify(&self.keys.ring(), token, &self.url, self.clock.now())
@@ -37,13 +23,15 @@ impl Issuer {
         };
         let (claims, row) = self.store.read(find).await?.ok_or(refused(Reason::Closed))?;
         let user = row.as_ref().map(User::from_row).transpose()?;
-        Ok(UserInfo {
-            sub: claims.sub,
-            client_id: claims.client_id,
-            preferred_username: user.as_ref().map(|user| user.username.clone()),
-            email: user.and_then(|user| user.email),
-            extra: claims.extra,
-        })
+        let mut info = claims.extra;
+        // What the account says goes over extra claims of the same name.
+        info.insert("sub".to_owned(), claims.sub.into());
+        info.insert("client_id".to_owned(), claims.client_id.into());
+        if let Some(user) = user {
+            info.insert("preferred_username".to_owned(), user.username.into());
+            info.extend(user.email.map(|email| ("email".to_owned(), email.into())));
+        }
+        Ok(info)
     }
 }
 

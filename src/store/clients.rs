@@ -1,13 +1,15 @@
 //! Table `clients`.
 
 use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::Text;
 
 use super::schema::clients;
 use super::{Conn, StoreError};
 
 /// A client's row. Lists are separated by one space; what is none falls back to the settings.
 /// Not `Debug`, because it holds a secret's hash.
-#[derive(Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = clients, treat_none_as_null = true)]
 pub struct ClientRow {
     /// The `client_id`.
@@ -53,6 +55,14 @@ pub fn insert(conn: &mut Conn, client: &ClientRow) -> Result<(), StoreError> {
 /// The client with this id.
 pub fn find(conn: &mut Conn, id: &str) -> Result<Option<ClientRow>, StoreError> {
     Ok(clients::table.find(id).select(ClientRow::as_select()).get_result(conn).optional()?)
+}
+
+/// As [`find`], and nobody changes the row until the transaction ends. (SQLite's transactions exclude each other.)
+pub fn find_and_hold(conn: &mut Conn, id: &str) -> Result<Option<ClientRow>, StoreError> {
+    if let Conn::Postgres(inner) = conn {
+        sql_query("SELECT id FROM clients WHERE id = $1 FOR SHARE").bind::<Text, _>(id).execute(inner)?;
+    }
+    find(conn, id)
 }
 
 /// All clients, by id.

@@ -45,7 +45,9 @@ impl Connector {
     pub(super) fn connect(&self, access: Access) -> Result<Conn, StoreError> {
         match self {
             Self::Sqlite { path } => connect_sqlite(path, access).map(Conn::Sqlite),
-            Self::Postgres { url } => PgConnection::establish(url).map(Conn::Postgres).map_err(unavailable),
+            Self::Postgres { url } => {
+                PgConnection::establish(url).map(Conn::Postgres).map_err(|error| unavailable(&error, url))
+            }
         }
     }
 }
@@ -62,7 +64,12 @@ impl std::fmt::Debug for Connector {
 fn connect_sqlite(path: &Path, access: Access) -> Result<SqliteConnection, StoreError> {
     let fault = |cause: String| StoreError::Unavailable(format!("{}: {cause}", path.display()));
     let name = path.to_str().ok_or_else(|| fault("the path is not UTF-8".to_owned()))?;
-    create_private(path).map_err(|cause| fault(cause.to_string()))?;
+    if access == Access::Write {
+        create_private(path).map_err(|cause| fault(cause.to_string()))?;
+    } else if !path.exists() {
+        // SQLite would make an empty one.
+        return Err(fault("the file is gone".to_owned()));
+    }
     let mut connection = SqliteConnection::establish(name).map_err(|cause| fault(cause.to_string()))?;
     // A commit is on the disk before anybody hears of it; another process (the CLI) may hold the lock for a while.
     let settings = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
@@ -86,9 +93,45 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// libpq's messages have several lines; ours have one.
-fn unavailable(error: diesel::ConnectionError) -> StoreError {
-    StoreError::Unavailable(error.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
+/// libpq's messages have several lines, and some repeat the password.
+fn unavailable(error: &diesel::ConnectionError, url: &str) -> StoreError {
+    let mut message = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    let authority = url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map(|(user, _)| user);
+    if let Some((_, password)) = authority.and_then(|user| user.split_once(':')) {
+        message = message.replace(password, "(hidden)");
+    }
+    StoreError::Unavailable(message)
+}
+
+/// The database file as it was opened. A file that was removed or replaced since takes writes and loses them.
+pub(super) struct DatabaseFile {
+    path: PathBuf,
+    device_and_inode: (u64, u64),
+}
+
+impl DatabaseFile {
+    pub(super) fn opened(path: &Path) -> Result<Self, StoreError> {
+        let device_and_inode = Self::identity(path)?;
+        Ok(Self { path: path.to_owned(), device_and_inode })
+    }
+
+    /// Fails when the path leads to another file now, or to none.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        if Self::identity(&self.path)? == self.device_and_inode {
+            return Ok(());
+        }
+        let path = self.path.display();
+        Err(StoreError::Unavailable(format!(
+            "{path} was replaced under the running server, which must be restarted"
+        )))
+    }
+
+    fn identity(path: &Path) -> Result<(u64, u64), StoreError> {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = std::fs::metadata(path)
+            .map_err(|cause| StoreError::Unavailable(format!("{}: {cause}", path.display())))?;
+        Ok((metadata.dev(), metadata.ino()))
+    }
 }
 
 impl r2d2::ManageConnection for Connector {

@@ -14,7 +14,7 @@ mod writer;
 use std::time::Duration;
 
 pub use connection::Conn;
-use connection::{Access, Connector};
+use connection::{Access, Connector, DatabaseFile};
 use tokio::task::spawn_blocking;
 use writer::Writer;
 
@@ -27,8 +27,8 @@ pub enum StoreError {
     /// More writes are waiting than the queue takes. Worth a retry.
     #[error("the database's write queue is full")]
     Overloaded,
-    /// A unique value is taken; nothing was kept.
-    #[error("the value is taken: {0}")]
+    /// A rule of the schema refuses: a unique value is taken, or what a row refers to is gone. Nothing was kept.
+    #[error("the database refuses: {0}")]
     Conflict(String),
     /// A row cannot be read as what it should be.
     #[error("the database holds a row that cannot be read: {0}")]
@@ -39,9 +39,13 @@ impl From<diesel::result::Error> for StoreError {
     fn from(error: diesel::result::Error) -> Self {
         use diesel::result::{DatabaseErrorKind, Error};
         match error {
-            Error::DatabaseError(DatabaseErrorKind::UniqueViolation, info) => {
-                Self::Conflict(info.message().to_owned())
-            }
+            Error::DatabaseError(
+                DatabaseErrorKind::UniqueViolation
+                | DatabaseErrorKind::ForeignKeyViolation
+                | DatabaseErrorKind::NotNullViolation
+                | DatabaseErrorKind::CheckViolation,
+                info,
+            ) => Self::Conflict(info.message().to_owned()),
             Error::DeserializationError(cause) => Self::Corrupt(cause.to_string()),
             other => Self::Unavailable(other.to_string()),
         }
@@ -78,7 +82,10 @@ impl Store {
     pub fn open(url: &str) -> Result<Self, StoreError> {
         let connector = Connector::parse(url)?;
         let writes = match &connector {
-            Connector::Sqlite { .. } => Writes::Grouped(Writer::start(connector.connect(Access::Write)?)?),
+            Connector::Sqlite { path } => {
+                let conn = connector.connect(Access::Write)?;
+                Writes::Grouped(Writer::start(conn, DatabaseFile::opened(path)?)?)
+            }
             Connector::Postgres { .. } => Writes::Pooled,
         };
         // Connected once by hand, because the pool would only say that it timed out.

@@ -8,6 +8,7 @@ use diesel::Connection as _;
 use diesel::connection::{AnsiTransactionManager, TransactionManager, TransactionManagerStatus};
 use tokio::sync::oneshot;
 
+use super::connection::DatabaseFile;
 use super::{Conn, StoreError};
 
 type Manager = <Conn as diesel::Connection>::TransactionManager;
@@ -30,11 +31,11 @@ impl std::fmt::Debug for Writer {
 }
 
 impl Writer {
-    pub(super) fn start(conn: Conn) -> Result<Self, StoreError> {
+    pub(super) fn start(conn: Conn, file: DatabaseFile) -> Result<Self, StoreError> {
         let (queue, jobs) = sync_channel(QUEUE);
         std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(conn, &jobs))
+            .spawn(move || run(conn, &file, &jobs))
             .map_err(|cause| StoreError::Unavailable(cause.to_string()))?;
         Ok(Self { queue })
     }
@@ -98,11 +99,14 @@ where
     }
 }
 
-fn run(mut conn: Conn, jobs: &Receiver<Box<dyn Job>>) {
+fn run(mut conn: Conn, file: &DatabaseFile, jobs: &Receiver<Box<dyn Job>>) {
     while let Ok(first) = jobs.recv() {
         let mut batch = vec![first];
         batch.extend(jobs.try_iter().take(BATCH - 1));
-        let result = commit(&mut conn, &mut batch).map_err(|error| error.to_string());
+        let result = file.check().and_then(|()| commit(&mut conn, &mut batch)).map_err(|error| match error {
+            StoreError::Unavailable(cause) => cause,
+            other => other.to_string(),
+        });
         for job in batch {
             job.answer(result.clone());
         }

@@ -1,7 +1,7 @@
 //! Access tokens refused before they expire. (Spent refresh tokens and closed sessions are refused by their session.)
 
 use crate::clock::Timestamp;
-use crate::store::{Conn, Store, StoreError, blacklist as table, sessions};
+use crate::store::{Conn, Store, StoreError, blacklist as table, clients, sessions};
 use crate::tokens::AccessClaims;
 use crate::tokens::session::SessionId;
 
@@ -19,12 +19,17 @@ pub async fn add(store: &Store, claims: &AccessClaims) -> Result<(), StoreError>
     }
 }
 
-/// Whether a token that verifies is refused all the same: it was revoked, or its session is closed or gone.
+/// Whether a token that verifies is refused all the same: it was revoked, or its session is closed or gone, or its
+/// client if there is no session.
 pub fn refuses(conn: &mut Conn, claims: &AccessClaims) -> Result<bool, StoreError> {
     if table::contains(conn, &claims.jti)? {
         return Ok(true);
     }
-    let Some(sid) = &claims.sid else { return Ok(false) };
+    let Some(sid) = &claims.sid else {
+        // A client's own token has no session to close. One of the same id that was made later is another client.
+        let client = clients::find(conn, &claims.client_id)?;
+        return Ok(client.is_none_or(|client| client.disabled || claims.iat < client.created_at));
+    };
     let Some(id) = SessionId::parse(sid) else { return Ok(true) };
     Ok(sessions::find(conn, id.as_bytes())?.is_none_or(|session| session.closed_at.is_some()))
 }

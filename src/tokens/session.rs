@@ -205,7 +205,7 @@ pub fn judge(session: &Session, presented: u32, leeway: Duration, now: Timestamp
         Standing::Expired
     } else if presented == session.generation {
         Standing::Current
-    } else if successor_is_current && now < session.advanced_at + leeway {
+    } else if successor_is_current && !leeway.is_zero() && now <= session.advanced_at + leeway {
         Standing::Repeat
     } else {
         // A generation from the future is one too: it was good before an old backup was restored.

@@ -26,8 +26,25 @@ fn a_client_that_contradicts_itself_is_refused() {
     assert!(refused(|client| client.audience = Some(Vec::new())).contains("audience"));
     let day = Duration::from_secs(24 * 3600 + 1);
     assert!(refused(|client| client.access_token_lifetime = Some(day)).contains("lifetime"));
+    let age = Duration::from_secs(9000 * 365 * 86400);
+    assert!(refused(|client| client.refresh_absolute_lifetime = Some(age)).contains("session"));
     assert!(refused(|client| client.access_token_lifetime = Some(Duration::ZERO)).contains("second"));
     assert!(refused(|client| client.refresh_reuse_leeway = Some(day)).contains("leeway"));
+}
+
+#[actix_rt::test]
+async fn a_username_that_looks_like_an_id_is_refused() {
+    let service = Service::start().await;
+    let user = service.user("alice").await;
+    let new = chancery::accounts::users::NewUser {
+        username: user.id.to_uppercase(),
+        email: None,
+        password_hash: String::new(),
+        scopes: None,
+        claims: chancery::accounts::ExtraClaims::default(),
+    };
+    let refused = chancery::accounts::users::create(service.store(), new, service.now()).await;
+    assert!(refused.unwrap_err().to_string().contains("id"));
 }
 
 #[actix_rt::test]

@@ -239,6 +239,9 @@ fn every_configuration_fault_is_told_at_once() {
         assert!(told.contains(part), "{part} in {told}");
     }
     place.run("--config absent.toml config show").assert(2);
+    std::fs::write(place.path().join("broken.toml"), "[keys]\nmaster_key = hunter2\n").unwrap();
+    let told = place.run("--config broken.toml config check").assert(2).stderr;
+    assert!(told.contains("line 2") && told.contains("broken.toml") && !told.contains("hunter2"), "{told}");
 }
 
 #[test]
@@ -249,6 +252,8 @@ fn an_issuer_that_is_not_https_is_refused_unless_told_so() {
     assert!(place.run("serve").assert(2).stderr.contains("https"));
     place.set("CHANCERY__ISSUER__ALLOW_INSECURE_HTTP", "true");
     place.run("config check").assert(0);
+    place.set("CHANCERY__KEYS__MASTER_KEY", "short");
+    assert!(place.run("config check").assert(2).stderr.contains("32 bytes"));
 }
 
 #[test]
@@ -278,9 +283,15 @@ fn migrations_run_once_and_tell_their_status() {
 #[test]
 fn an_unusable_database_is_one_clear_line() {
     let mut place = Place::new();
-    for url in ["sqlite:///nonexistent/folder/x.db", "postgres://u:hunter2@127.0.0.1:1/x"] {
+    for (url, code) in [
+        ("sqlite:///nonexistent/folder/x.db", 1),
+        ("postgres://u:hunter2@127.0.0.1:1/x", 1),
+        ("postgres://u:hunter2%zz@127.0.0.1:1/x", 1),
+        ("postgres://u:hunter2/x@127.0.0.1:1/x", 2),
+        ("postgres://u:hunter2@[::1/x", 2),
+    ] {
         place.set("CHANCERY__DATABASE__URL", url);
-        let told = place.run("users list").assert(1).stderr;
+        let told = place.run("users list").assert(code).stderr;
         assert!(told.lines().count() == 1 && !told.contains("hunter2"), "{told}");
     }
     place.set("CHANCERY__DATABASE__URL", "mysql://x");

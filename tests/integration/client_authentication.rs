@@ -72,6 +72,9 @@ async fn an_empty_basic_secret_is_a_public_client() {
     service.confidential("api").await;
     let form = [("grant_type", "password"), ("username", "alice"), ("password", PASSWORD)];
     with_header(&service, &basic("web:"), &form).await.assert_ok();
+    service.public("web.2").await;
+    with_header(&service, &basic("web%2E2:"), &form).await.assert_ok();
+    with_header(&service, &basic("web:").replace(' ', "\t"), &form).await.assert_ok();
     with_header(&service, &basic("api:"), &form).await.assert_error(401, "invalid_client");
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::support::{PASSWORD, Reply, Service};
-use chancery::accounts::users;
+use chancery::accounts::{clients, users};
 use chancery::tokens::SessionId;
 use futures_util::future::join_all;
 
@@ -71,6 +71,39 @@ async fn no_session_outlives_a_disabling_that_races_with_logins_and_refreshes() 
         }
         users::enable(service.store(), &user, service.now()).await.unwrap();
     }
+}
+
+#[actix_rt::test]
+async fn no_session_outlives_a_disabling_of_its_client_that_races_with_logins() {
+    let service = Service::start_with(&[("password.memory_kib", "4096")]).await;
+    service.login().await;
+    let set = |disabled| {
+        move |client: &mut clients::Client| {
+            client.disabled = disabled;
+            Ok(())
+        }
+    };
+    let form = [("client_id", "web"), ("username", "alice"), ("password", PASSWORD)];
+    let mut statuses = HashSet::new();
+    for _ in 0..30 {
+        let logins = join_all((0..4).map(|_| service.post("/token", &form)));
+        let disable = async {
+            // Once the requests are on their way: a readable answer proves that the server works on them.
+            service.get("/livez").await;
+            clients::alter(service.store(), "web", service.now(), set(true)).await
+        };
+        let (logins, disabled) = tokio::join!(logins, disable);
+        disabled.unwrap();
+        clients::alter(service.store(), "web", service.now(), set(false)).await.unwrap();
+        for reply in logins {
+            statuses.insert(reply.status);
+            if reply.status == 200 {
+                service.refresh(reply.text("refresh_token")).await.assert_error(400, "invalid_grant");
+                assert!(!service.is_active(reply.text("access_token")).await);
+            }
+        }
+    }
+    assert!(statuses.contains(&503), "no login was caught in the act: {statuses:?}");
 }
 
 #[actix_rt::test]

@@ -99,6 +99,9 @@ async fn pages_of_listed_origins_may_call_and_read_errors() {
 async fn health_is_told_without_secrets() {
     let service = Service::start().await;
     service.get("/livez").await.assert_ok();
+    for path in ["/livez", "/readyz"] {
+        assert_eq!(service.http.head(format!("{}{path}", service.url)).send().await.unwrap().status(), 200);
+    }
     let ready = service.get("/readyz").await.assert_ok();
     assert_eq!(ready.body["database"], "ok");
 }

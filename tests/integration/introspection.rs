@@ -69,6 +69,9 @@ async fn it_needs_a_confidential_client() {
     let token = ("token", login.text("access_token"));
     service.post("/introspect", &[token]).await.assert_error(401, "invalid_client");
     service.post("/introspect", &[token, ("client_id", "web")]).await.assert_error(401, "invalid_client");
+    let by_header = service.post_as(("web", ""), "/introspect", &[token]).await;
+    by_header.assert_error(401, "invalid_client");
+    assert!(by_header.header("www-authenticate").starts_with("Basic"));
     service.confidential("api").await;
     service.post_as(("api", "wrong"), "/introspect", &[token]).await.assert_error(401, "invalid_client");
 }

@@ -30,6 +30,39 @@ async fn a_parameter_given_twice_is_refused() {
 }
 
 #[actix_rt::test]
+async fn thousands_of_parameters_or_scopes_are_refused_at_once() {
+    let service = Service::start().await;
+    service.public("web").await;
+    let names: Vec<_> = (0..8_000).map(|number| format!("p{number}")).collect();
+    for path in POSTS {
+        raw(&service, path, FORM, names.join("&")).await.assert_error(400, "invalid_request");
+    }
+    let scopes: Vec<_> = (0..8_000).map(|number| format!("s{number}")).collect();
+    let body = format!("client_id=web&username=a&password=b&scope={}", scopes.join("+"));
+    raw(&service, "/token", FORM, body).await.assert_error(400, "invalid_scope");
+}
+
+#[actix_rt::test]
+async fn a_body_that_does_not_come_is_given_up() {
+    let service = Service::start_with(&[("server.request_timeout", "1s")]).await;
+    let never = futures_util::stream::pending::<Result<String, std::io::Error>>();
+    let reply = raw(&service, "/token", FORM, reqwest::Body::wrap_stream(never)).await;
+    reply.assert_error(408, "invalid_request");
+}
+
+#[actix_rt::test]
+async fn a_refusal_does_not_repeat_what_it_was_given() {
+    let service = Service::start().await;
+    service.public("web").await;
+    let body = "client_id=web&username=a&password=x&hunter2=&hunter2=";
+    let reply = raw(&service, "/token", FORM, body).await;
+    assert!(!reply.text("error_description").contains("hunter2"), "{reply:?}");
+    let body = format!("client_id=web&username=a&password=x&scope={}", "%C3%A9".repeat(9000));
+    let reply = raw(&service, "/token", FORM, body).await;
+    assert!(reply.text("error_description").len() < 200 && reply.text("error_description").is_ascii());
+}
+
+#[actix_rt::test]
 async fn credentials_in_the_query_are_refused() {
     let service = Service::start().await;
     let login = service.login().await;

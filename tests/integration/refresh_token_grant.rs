@@ -55,7 +55,7 @@ async fn within_the_leeway_the_previous_token_yields_the_same_successor() {
     let service = with_leeway(10).await;
     let first = service.login().await;
     let second = service.refresh(first.text("refresh_token")).await.assert_ok();
-    service.pass(9);
+    service.pass(10);
     let repeated = service.refresh(first.text("refresh_token")).await.assert_ok();
     assert_eq!(repeated.text("refresh_token"), second.text("refresh_token"));
     assert_ne!(repeated.text("access_token"), second.text("access_token"));
@@ -67,7 +67,7 @@ async fn after_the_leeway_the_previous_token_is_reuse() {
     let service = with_leeway(10).await;
     let first = service.login().await;
     let second = service.refresh(first.text("refresh_token")).await.assert_ok();
-    service.pass(10);
+    service.pass(11);
     service.refresh(first.text("refresh_token")).await.assert_error(400, "invalid_grant");
     service.refresh(second.text("refresh_token")).await.assert_error(400, "invalid_grant");
 }

@@ -64,7 +64,10 @@ impl Model {
             self.expires_at = (now + self.policy.idle).min(self.ends_at);
             return Outcome::Good(self.generation);
         }
-        if generation + 1 == self.generation && now < self.advanced_at + self.policy.leeway {
+        if generation + 1 == self.generation
+            && self.policy.leeway > Duration::ZERO
+            && now <= self.advanced_at + self.policy.leeway
+        {
             return Outcome::Good(self.generation);
         }
         self.closed = true;

@@ -55,6 +55,22 @@ async fn a_failed_write_keeps_nothing_and_the_next_one_works() {
 }
 
 #[actix_rt::test]
+async fn a_database_that_is_removed_under_the_server_takes_no_more_writes() {
+    let service = Service::start().await;
+    let login = service.login().await;
+    let (file, aside) = (service.folder.path().join("chancery.db"), service.folder.path().join("aside"));
+    std::fs::rename(&file, &aside).unwrap();
+    service.refresh(login.text("refresh_token")).await.assert_error(503, "temporarily_unavailable");
+    assert_eq!(service.get("/readyz").await.status, 503);
+    assert!(!file.exists(), "no empty database takes its place");
+    std::fs::write(&file, "").unwrap();
+    service.refresh(login.text("refresh_token")).await.assert_error(503, "temporarily_unavailable");
+    std::fs::rename(&aside, &file).unwrap();
+    service.refresh(login.text("refresh_token")).await.assert_ok();
+    assert_eq!(service.get("/readyz").await.status, 200);
+}
+
+#[actix_rt::test]
 async fn readers_cannot_write() {
     let service = Service::start().await;
     let refused = service.store().read(|conn| blacklist::insert(conn, "x", 1)).await;

@@ -23,6 +23,32 @@ async fn it_tells_who_the_bearer_is() {
 }
 
 #[actix_rt::test]
+async fn extra_claims_do_not_pass_for_what_the_account_says() {
+    let service = Service::start().await;
+    let claims = r#"{"email":"boss@example.com","preferred_username":"root","role":"x"}"#;
+    service.user_with("alice", None, claims).await;
+    let login = service.login().await;
+    let response =
+        service.http.get(format!("{}/userinfo", service.url)).bearer_auth(login.text("access_token"));
+    let body = response.send().await.unwrap().text().await.unwrap();
+    assert!(!body.contains("boss") && !body.contains("root") && body.contains("\"role\""), "{body}");
+}
+
+#[actix_rt::test]
+async fn a_token_of_a_disabled_or_deleted_client_is_refused() {
+    let service = Service::start().await;
+    let secret = service.confidential("worker").await;
+    let form = [("grant_type", "client_credentials")];
+    let token = service.post_as(("worker", &secret), "/token", &form).await.assert_ok();
+    let bearer = format!("Bearer {}", token.text("access_token"));
+    chancery::accounts::clients::delete(service.store(), "worker").await.unwrap();
+    userinfo(&service, Some(&bearer)).await.assert_error(401, "invalid_token");
+    service.pass(1);
+    service.confidential("worker").await;
+    userinfo(&service, Some(&bearer)).await.assert_error(401, "invalid_token");
+}
+
+#[actix_rt::test]
 async fn a_client_is_told_about_itself() {
     let service = Service::start().await;
     let secret = service.confidential("worker").await;

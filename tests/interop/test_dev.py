@@ -63,6 +63,16 @@ def test_the_other_commands_work_with_the_printed_settings_file(folder: Path) ->
     assert sorted(key["state"] for key in json.loads(listed.stdout)) == ["active", "next"]
 
 
+def test_the_known_password_stays_out_of_a_database_that_the_environment_names(folder: Path) -> None:
+    production = folder / "production.db"
+    exported = {"CHANCERY__DATABASE__URL": f"sqlite://{production}", "CHANCERY__ISSUER__URL": "https://a.example"}
+    process = Process(folder, "dev", "--bind", "127.0.0.1:0", "--data-dir", str(folder / "data"), **exported)
+    wait_until(lambda: process.output.read_text().endswith("keys list\n\n"), "dev prints its lines")
+    process.stop()
+    assert not production.exists()
+    assert (folder / "data/chancery.toml").stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("address", ["0.0.0.0:8080", "[::]:8080", "192.0.2.1:8080", "nonsense"])
 def test_an_address_that_is_not_loopback_is_refused(folder: Path, address: str) -> None:
     refused = run(BINARY, "dev", "--bind", address, cwd=folder, env=clean_environment())
