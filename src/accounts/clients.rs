@@ -1,61 +1,16 @@
 //! Clients: which app asks. Whatever ends a client's access closes its sessions in the same transaction.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
 use super::secret::{self, SecretHash};
-use super::{AccountError, ExtraClaims, Scopes, corrupt};
+use super::{AccountError, ExtraClaims, Grant, Scopes, corrupt};
 use crate::clock::Timestamp;
 use crate::config::{MAX_ACCESS_TOKEN_LIFETIME, MAX_REUSE_LEEWAY, MAX_SESSION_LIFETIME, TokenType};
 use crate::store::clients::ClientRow;
 use crate::store::sessions::Selection;
 use crate::store::{Store, StoreError, clients as table, sessions};
-
-/// A way to get tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Grant {
-    /// RFC 6749 section 4.3.
-    Password,
-    /// Section 6.
-    RefreshToken,
-    /// Section 4.4.
-    ClientCredentials,
-}
-
-impl Grant {
-    /// All there are.
-    pub const ALL: [Self; 3] = [Self::Password, Self::RefreshToken, Self::ClientCredentials];
-
-    /// As it stands in `grant_type`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Password => "password",
-            Self::RefreshToken => "refresh_token",
-            Self::ClientCredentials => "client_credentials",
-        }
-    }
-}
-
-impl FromStr for Grant {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let names = Self::ALL.map(Self::as_str).join(", ");
-        Self::ALL
-            .into_iter()
-            .find(|grant| grant.as_str() == text)
-            .ok_or_else(|| format!("must be one of {names}"))
-    }
-}
-
-impl fmt::Display for Grant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// An app that asks for tokens. What is none falls back to the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 pub mod claims;
 pub mod clients;
+mod grant;
 pub mod password;
 pub mod scope;
 pub mod secret;
@@ -9,7 +10,8 @@ pub mod username;
 pub mod users;
 
 pub use claims::ExtraClaims;
-pub use clients::{Client, Grant};
+pub use clients::Client;
+pub use grant::Grant;
 pub use scope::Scopes;
 pub use users::User;
 

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::input::{Lifetime, Own, claims, scopes};
 use super::{Admin, Failure, output};
-use crate::accounts::clients::{self, Client, Grant};
+use crate::accounts::clients::{self, Client};
 use crate::accounts::secret::{SecretHash, generate_id, generate_secret};
-use crate::accounts::{AccountError, ExtraClaims};
+use crate::accounts::{AccountError, ExtraClaims, Grant};
 use crate::config::TokenType;
 
 /// Make and manage clients.
