@@ -73,6 +73,8 @@ fn what_was_issued_before_a_restart_is_good_after_it() {
     let login = Connection::open(server.address).unwrap().post("/token", LOGIN).unwrap().json();
     let jwks = Connection::open(server.address).unwrap().get("/.well-known/jwks.json").unwrap().body.to_vec();
     assert!(server.stop().success());
+    let log = std::fs::metadata(home.path().join("chancery.db-wal")).map_or(0, |log| log.len());
+    assert_eq!(log, 0, "the database file alone is the whole database");
     let server = home.serve();
     assert_eq!(Connection::open(server.address).unwrap().get("/.well-known/jwks.json").unwrap().body, jwks);
     let token = login["refresh_token"].as_str().unwrap();

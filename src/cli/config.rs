@@ -11,7 +11,7 @@ use crate::keys::MasterKeys;
 /// Look at the settings.
 #[derive(Debug, Subcommand)]
 pub enum Config {
-    /// Report everything that would keep `serve` from starting.
+    /// Report every fault in the settings at once. Touches no database and no port.
     Check,
     /// Print the settings in force as TOML, and where each comes from. Secrets are hidden.
     Show {
@@ -56,6 +56,10 @@ fn show(effective: &[Effective]) -> Result<(), Failure> {
 }
 
 fn show_json(effective: &[Effective]) -> Result<(), Failure> {
-    let entry = |one: &Effective| (one.key.clone(), json!({ "value": one.value, "origin": one.origin }));
+    let value = |text: &String| format!("value = {text}").parse::<toml::Table>().ok()?.remove("value");
+    let entry = |one: &Effective| {
+        let value = one.value.as_ref().and_then(value);
+        (one.key.clone(), json!({ "value": value, "origin": one.origin }))
+    };
     output::json(&Value::Object(effective.iter().map(entry).collect::<Map<_, _>>()))
 }

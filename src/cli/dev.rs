@@ -147,7 +147,7 @@ NEW=$(curl -s {url}/token -d grant_type=refresh_token -d client_id={NAME} -d ref
 # 4. The public keys, by which anybody verifies tokens offline.
 curl -s {url}/.well-known/jwks.json; echo
 
-# 5. Verify offline, here in Python (needs: pip install 'pyjwt[crypto]').
+# 5. Verify offline, here in Python. Needs PyJWT: pip install 'pyjwt[crypto]', in a virtual environment if you like.
 python3 -c 'import sys, jwt
 key = jwt.PyJWKClient(sys.argv[1] + "/.well-known/jwks.json").get_signing_key_from_jwt(sys.argv[2])
 print(jwt.decode(sys.argv[2], key, algorithms=["RS256"], audience=sys.argv[1], issuer=sys.argv[1]))' {url} "$ACCESS"

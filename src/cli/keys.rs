@@ -62,7 +62,8 @@ async fn rotate(ring: &Ring, force: bool, dry_run: bool, as_json: bool) -> Resul
         active = rotated.active.kid, retired = rotated.retired.kid, "the signing key was rotated"
     );
     eprintln!(
-        "Key {} signs now; {} is retired, its private half destroyed; {} is published for the next rotation.",
+        "Key {} signs from now on, on running servers within keys.reload_interval; {} is retired, its stored private half \
+         destroyed, and stays published until its tokens have expired; {} is published for the next rotation.",
         rotated.active.kid, rotated.retired.kid, rotated.next.kid
     );
     if as_json {

@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::{Settings, Sources};
-use crate::store::Store;
+use crate::store::{Store, migrations};
 use crate::telemetry;
 pub use failure::Failure;
 
@@ -71,6 +71,12 @@ impl Cli {
             Command::Serve(command) => command.run(sources).await,
             Command::Migrate(command) => command.run(&sources),
             Command::Config(command) => command.run(&sources),
+            Command::Users(command @ users::Users::Create(_)) => {
+                command.run(&Admin::create(&sources).await?).await
+            }
+            Command::Clients(command @ clients::Clients::Create(_)) => {
+                command.run(&Admin::create(&sources).await?).await
+            }
             Command::Users(command) => command.run(&Admin::open(&sources).await?).await,
             Command::Clients(command) => command.run(&Admin::open(&sources).await?).await,
             Command::Sessions(command) => command.run(&Admin::open(&sources).await?).await,
@@ -88,7 +94,15 @@ struct Admin {
 }
 
 impl Admin {
+    /// On a database that is there: in the wrong folder an empty one would only mislead.
     async fn open(sources: &Sources) -> Result<Self, Failure> {
+        let settings = Settings::load(sources)?;
+        migrations::check_exists(settings.database.expose()).map_err(app::StartError::from)?;
+        Self::create(sources).await
+    }
+
+    /// Makes the database if need be.
+    async fn create(sources: &Sources) -> Result<Self, Failure> {
         let settings = Settings::load(sources)?;
         telemetry::start(&settings.log);
         let store = app::open_store(&settings).await.map_err(app::StartError::from)?;

@@ -1,6 +1,6 @@
 //! Tables for people, JSON for scripts.
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use serde_json::Value;
 
@@ -25,7 +25,8 @@ pub fn list(items: &[Value], columns: &[&str], as_json: bool) -> Result<(), Fail
         return json(&Value::Array(items.to_vec()));
     }
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    // Nothing is broken over lines: ids and times are there to be copied.
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(columns.iter().map(|column| column.replace('_', " ")));
     for item in items {
         table.add_row(columns.iter().map(|column| cell(&item[*column])));

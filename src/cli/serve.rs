@@ -8,7 +8,7 @@ use super::Failure;
 use crate::app::{App, StartError};
 use crate::clock::Clock;
 use crate::config::{Settings, Sources};
-use crate::{http, telemetry};
+use crate::{http, store, telemetry};
 
 /// Serve until SIGTERM or SIGINT.
 #[derive(Debug, Args)]
@@ -44,9 +44,11 @@ pub(super) async fn serve(app: App, listener: TcpListener) -> Result<(), Failure
     let address = listener.local_addr()?;
     app.start_tending();
     let issuer = app.issuer.url.clone();
+    let settings = app.issuer.settings.clone();
     let server = http::serve(app, listener, None)?;
     tracing::info!(%address, %issuer, "listening");
     server.await?;
+    store::settle(settings.database.expose())?;
     tracing::info!("ended");
     Ok(())
 }

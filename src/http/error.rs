@@ -8,7 +8,7 @@ use actix_web::http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICAT
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
 
-use crate::oauth::OAuthError;
+use crate::oauth::{OAuthError, Reason};
 
 /// A refusal with its status. Its `Display` is for the log.
 #[derive(Debug)]
@@ -56,8 +56,8 @@ impl HttpError {
     fn challenge(&self) -> Option<&'static str> {
         match self {
             Self::OAuth(OAuthError::InvalidClient { basic: true, .. }) => Some(BASIC),
-            Self::OAuth(OAuthError::InvalidToken(None)) => Some("Bearer"),
-            Self::OAuth(OAuthError::InvalidToken(Some(_))) => Some("Bearer error=\"invalid_token\""),
+            Self::OAuth(OAuthError::InvalidToken(Reason::Missing)) => Some("Bearer"),
+            Self::OAuth(OAuthError::InvalidToken(_)) => Some("Bearer error=\"invalid_token\""),
             _ => None,
         }
     }
@@ -67,7 +67,9 @@ impl ResponseError for HttpError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::OAuth(error) => match error {
-                OAuthError::InvalidClient { .. } | OAuthError::InvalidToken(_) => StatusCode::UNAUTHORIZED,
+                OAuthError::NoClient | OAuthError::InvalidClient { .. } | OAuthError::InvalidToken(_) => {
+                    StatusCode::UNAUTHORIZED
+                }
                 OAuthError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
                 OAuthError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
                 _ => StatusCode::BAD_REQUEST,

@@ -1,9 +1,10 @@
 //! One line a request to the endpoints: the method, the route (never the query, which may hold what does not belong
-//! there), the status, and why it was refused. Documents and health, which are fetched all the time, have none.
+//! there), who asked, the status, and why it was refused. Documents and health, which are fetched all the time, have none.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::{Error, HttpMessage};
+use tracing::field::Empty;
 use tracing::{Span, info, info_span, warn};
 use tracing_actix_web::{RequestId, RootSpanBuilder};
 
@@ -14,7 +15,9 @@ impl RootSpanBuilder for RequestLog {
     fn on_request_start(request: &ServiceRequest) -> Span {
         let id = request.extensions().get::<RequestId>().map(ToString::to_string).unwrap_or_default();
         let route = request.match_pattern().unwrap_or_default();
-        info_span!("request", id, method = %request.method(), route)
+        let peer = request.peer_addr().map(|address| address.ip().to_string());
+        // The client and the user are recorded by `oauth`, once they are known.
+        info_span!("request", id, method = %request.method(), route, peer, client = Empty, user = Empty)
     }
 
     fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {

@@ -12,7 +12,7 @@ use crate::store::keys::SigningKeyRow;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "key {kid} was published at {published_at}; verifiers that cached the JWKS before may not know it until {safe_at}. \
-     Nothing was changed. Rotate after that, or with --force if the active key must go now"
+     Nothing was changed. Rotate after that, or now with --force: tokens may then fail to verify for a while"
 )]
 pub struct TooEarly {
     /// The key that would be promoted.

@@ -45,7 +45,7 @@ pub(super) async fn authenticate(
     issuer: &Issuer,
     request: &Request,
 ) -> Result<AuthenticatedClient, OAuthError> {
-    identify(issuer, request).await?.ok_or(refusal("no client is named", false))
+    identify(issuer, request).await?.ok_or(OAuthError::NoClient)
 }
 
 /// As [`authenticate`], but none when neither the request nor its token names a client.
@@ -139,7 +139,7 @@ async fn verify_public(
 ) -> Result<AuthenticatedClient, OAuthError> {
     match find(issuer, ids).await? {
         Some(client) if client.disabled => Err(refusal("the client is disabled", basic)),
-        Some(client) if client.is_public() => Ok(AuthenticatedClient { client, basic }),
+        Some(client) if client.is_public() => Ok(proven(client, basic)),
         Some(_) => Err(refusal("a confidential client gave no secret", basic)),
         None => Err(refusal("unknown client", basic)),
     }
@@ -159,7 +159,7 @@ async fn verify_secret(
     if client.disabled {
         return Err(refusal("the client is disabled", basic));
     }
-    Ok(AuthenticatedClient { client, basic })
+    Ok(proven(client, basic))
 }
 
 /// The first of these that exists.
@@ -175,6 +175,11 @@ async fn find(issuer: &Issuer, ids: Vec<String>) -> Result<Option<Client>, Store
             Ok(None)
         })
         .await
+}
+
+fn proven(client: Client, basic: bool) -> AuthenticatedClient {
+    tracing::Span::current().record("client", client.id.as_str());
+    AuthenticatedClient { client, basic }
 }
 
 fn refusal(reason: &'static str, basic: bool) -> OAuthError {

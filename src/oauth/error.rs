@@ -12,6 +12,9 @@ pub enum OAuthError {
     /// The request is malformed.
     #[error("invalid_request: {0}")]
     InvalidRequest(String),
+    /// Nothing in the request says which client is asking.
+    #[error("invalid_client: no client is named")]
+    NoClient,
     /// The client did not prove who it is.
     #[error("invalid_client: {reason}")]
     InvalidClient {
@@ -21,7 +24,7 @@ pub enum OAuthError {
         basic: bool,
     },
     /// The password or refresh token is no good.
-    #[error("invalid_grant: {0:?}")]
+    #[error("invalid_grant: {0}")]
     InvalidGrant(Reason),
     /// The client may not use this grant, or not this endpoint.
     #[error("unauthorized_client: {0}")]
@@ -35,9 +38,9 @@ pub enum OAuthError {
     /// The resource is not on the client's list (RFC 8707).
     #[error("invalid_target")]
     InvalidTarget,
-    /// The bearer token is no good (RFC 6750); none: there was none.
-    #[error("invalid_token: {0:?}")]
-    InvalidToken(Option<Reason>),
+    /// The bearer token is no good (RFC 6750).
+    #[error("invalid_token: {0}")]
+    InvalidToken(Reason),
     /// A part that is needed is down or busy: nothing was done, and a retry may succeed.
     #[error("temporarily_unavailable: {0}")]
     Unavailable(String),
@@ -47,27 +50,40 @@ pub enum OAuthError {
 }
 
 /// Why a grant or token is refused: for the log, never for the client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// There is no such user.
+    #[error("unknown user")]
     UnknownUser,
     /// The password is wrong.
+    #[error("wrong password")]
     WrongPassword,
     /// The user is disabled.
+    #[error("the user is disabled")]
     UserDisabled,
     /// The user was changed while the password was verified.
+    #[error("the user was changed during the login")]
     UserChanged,
-    /// Not a token of ours.
+    /// There is no token.
+    #[error("no token is given")]
+    Missing,
+    /// Not a token of ours, or one that has expired.
+    #[error("not a token of this issuer, or expired")]
     Malformed,
     /// It was issued to another client.
+    #[error("the token is another client's")]
     ForeignClient,
     /// Its session does not exist any more.
+    #[error("the session is gone")]
     UnknownSession,
     /// It was spent before; its session is closed now.
+    #[error("a spent refresh token was shown again")]
     Reused,
     /// It was revoked, or its session is closed.
+    #[error("revoked, or the session is closed")]
     Closed,
     /// A deadline passed.
+    #[error("the session has expired")]
     Expired,
 }
 
@@ -76,7 +92,7 @@ impl OAuthError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::InvalidRequest(_) => "invalid_request",
-            Self::InvalidClient { .. } => "invalid_client",
+            Self::NoClient | Self::InvalidClient { .. } => "invalid_client",
             Self::InvalidGrant(_) => "invalid_grant",
             Self::UnauthorizedClient(_) => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
@@ -92,6 +108,9 @@ impl OAuthError {
     pub fn description(&self) -> &str {
         match self {
             Self::InvalidRequest(problem) | Self::InvalidScope(problem) => problem,
+            Self::NoClient => {
+                "no client is named; oauth.default_client names the one that a login may leave out"
+            }
             Self::InvalidClient { .. } => "client authentication failed",
             Self::InvalidGrant(
                 Reason::UnknownUser | Reason::WrongPassword | Reason::UserDisabled | Reason::UserChanged,
@@ -100,6 +119,7 @@ impl OAuthError {
             Self::UnauthorizedClient(problem) => problem,
             Self::UnsupportedGrantType => "grant_type must be password, refresh_token or client_credentials",
             Self::InvalidTarget => "the resource is not one of the client's audiences",
+            Self::InvalidToken(Reason::Missing) => "no bearer token is given",
             Self::InvalidToken(_) => "the access token is invalid, expired or revoked",
             Self::Unavailable(_) => "a needed part is unavailable; nothing was done, try again",
             Self::Internal(_) => "an internal error",

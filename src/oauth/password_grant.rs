@@ -75,6 +75,9 @@ async fn verify(issuer: &Issuer, request: &PasswordRequest) -> Result<Verified, 
     let find = move |conn: &mut _| key.map_or(Ok(None), |key| users::find_by_key(conn, &key));
     let row = issuer.store.read(find).await?;
     let stored = row.as_ref().map(|row| row.password_hash.clone());
+    if let Some(row) = &row {
+        tracing::Span::current().record("user", row.id.as_str());
+    }
     let verdict = issuer.passwords.verify(password, stored).await?;
     match (row, verdict) {
         (None, _) => Err(OAuthError::InvalidGrant(Reason::UnknownUser)),

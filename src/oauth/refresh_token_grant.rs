@@ -44,6 +44,7 @@ pub(super) async fn run(
 async fn find(issuer: &Issuer, presented: RefreshToken) -> Result<(Session, User), OAuthError> {
     let found = issuer.store.read(move |conn| find_with_user(conn, presented.session.as_bytes())).await?;
     let (session, user) = found.ok_or(OAuthError::InvalidGrant(Reason::UnknownSession))?;
+    tracing::Span::current().record("user", user.id.as_str());
     Ok((Session::from_row(&session)?, User::from_row(&user)?))
 }
 

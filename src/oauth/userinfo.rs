@@ -10,8 +10,8 @@ use crate::tokens::{access_token, blacklist};
 impl Issuer {
     /// Tells who the bearer of this `Authorization` header is.
     pub async fn userinfo(&self, authorization: Option<&str>) -> Result<Map<String, Value>, OAuthError> {
-        let token = authorization.and_then(bearer).ok_or(OAuthError::InvalidToken(None))?;
-        let refused = |reason| OAuthError::InvalidToken(Some(reason));
+        let token = authorization.and_then(bearer).ok_or(OAuthError::InvalidToken(Reason::Missing))?;
+        let refused = |reason| OAuthError::InvalidToken(reason);
         let claims = access_token::verify(&self.keys.ring(), token, &self.url, self.clock.now())
             .ok_or(refused(Reason::Malformed))?;
         let find = move |conn: &mut _| {

@@ -37,15 +37,25 @@ pub fn run(url: &str) -> Result<Vec<String>, StoreError> {
 
 /// Every migration this binary knows, oldest first. Creates nothing. Blocks.
 pub fn status(url: &str) -> Result<Vec<Status>, StoreError> {
-    let connector = Connector::parse(url)?;
-    if let Connector::Sqlite { path } = &connector
-        && !path.exists()
-    {
-        return Err(StoreError::Unavailable(format!("{}: no such file", path.display())));
-    }
+    let connector = existing(url)?;
     match connector.connect(Access::Write)? {
         Conn::Sqlite(mut conn) => list::<diesel::sqlite::Sqlite, SqliteConnection>(&mut conn, SQLITE),
         Conn::Postgres(mut conn) => list(&mut conn, POSTGRES),
+    }
+}
+
+/// Fails when there is no SQLite database yet, where connecting would make one. (PostgreSQL tells by itself.)
+pub fn check_exists(url: &str) -> Result<(), StoreError> {
+    existing(url).map(drop)
+}
+
+fn existing(url: &str) -> Result<Connector, StoreError> {
+    let connector = Connector::parse(url)?;
+    match &connector {
+        Connector::Sqlite { path } if !path.exists() => {
+            Err(StoreError::Unavailable(format!("{}: no such file", path.display())))
+        }
+        _ => Ok(connector),
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 pub use connection::Conn;
 use connection::{Access, Connector, DatabaseFile};
+use diesel::connection::SimpleConnection;
 use tokio::task::spawn_blocking;
 use writer::Writer;
 
@@ -127,6 +128,16 @@ impl Store {
             }
         }
     }
+}
+
+/// Moves what stands in SQLite's write-ahead log into the database file, so that the file alone is the whole database.
+/// For after the last write; others may still be connected. Blocks. PostgreSQL needs nothing.
+pub fn settle(url: &str) -> Result<(), StoreError> {
+    let connector = Connector::parse(url)?;
+    if matches!(connector, Connector::Sqlite { .. }) {
+        connector.connect(Access::Write)?.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)")?;
+    }
+    Ok(())
 }
 
 async fn blocking<T, F>(work: F) -> Result<T, StoreError>

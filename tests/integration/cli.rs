@@ -108,6 +108,10 @@ fn a_user_is_made_shown_changed_and_deleted() {
 #[test]
 fn exit_codes_tell_what_went_wrong() {
     let place = Place::new();
+    for early in ["users list", "keys list", "sessions list", "clients show x"] {
+        assert!(place.run(early).assert(1).stderr.contains("no such file"), "{early}");
+    }
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0, "looking makes nothing");
     place.run_with("users create alice --password-stdin", "x").assert(0);
     assert!(place.run_with("users create ALICE --password-stdin", "x").assert(4).stderr.contains("exists"));
     for missing in [
@@ -267,6 +271,7 @@ fn the_settings_are_shown_as_toml_that_reads_back_without_secrets() {
     let table: toml::Table = shown.parse().unwrap();
     assert_eq!(table["jwks"]["max_age"].as_str(), Some("5m"));
     let as_json = place.run("config show --json").json();
+    assert_eq!(as_json["password.queue"]["value"], 64);
     assert!(as_json["tokens.audience"]["origin"].as_str().unwrap().contains("environment"));
 }
 
