@@ -83,6 +83,17 @@ fn what_was_issued_before_a_restart_is_good_after_it() {
 }
 
 #[test]
+fn a_server_whose_database_was_removed_ends_without_making_another() {
+    let home = with_accounts();
+    let server = home.serve();
+    // It answers, so it has taken over the signals too.
+    assert_eq!(Connection::open(server.address).unwrap().get("/livez").unwrap().status, 200);
+    std::fs::remove_file(home.database()).unwrap();
+    assert!(server.stop().success());
+    assert!(!home.database().exists());
+}
+
+#[test]
 fn the_database_and_the_master_key_are_their_owners_alone() {
     let home = with_accounts();
     let _server = home.serve();

@@ -217,7 +217,7 @@ where
     let key = id.to_owned();
     let changed = store
         .write(move |conn| {
-            let Some(row) = table::find(conn, &key)? else { return Ok(None) };
+            let Some(row) = table::find_to_change(conn, &key)? else { return Ok(None) };
             let mut client = Client::from_row(&row)?;
             if let Err(refusal) = alter(&mut client) {
                 return Ok(Some(Err(refusal)));

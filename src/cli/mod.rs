@@ -98,12 +98,15 @@ impl Admin {
     async fn open(sources: &Sources) -> Result<Self, Failure> {
         let settings = Settings::load(sources)?;
         migrations::check_exists(settings.database.expose()).map_err(app::StartError::from)?;
-        Self::create(sources).await
+        Self::connect(settings).await
     }
 
     /// Makes the database if need be.
     async fn create(sources: &Sources) -> Result<Self, Failure> {
-        let settings = Settings::load(sources)?;
+        Self::connect(Settings::load(sources)?).await
+    }
+
+    async fn connect(settings: Settings) -> Result<Self, Failure> {
         telemetry::start(&settings.log);
         let store = app::open_store(&settings).await.map_err(app::StartError::from)?;
         Ok(Self { settings, clock: Clock::System, store })

@@ -48,7 +48,10 @@ pub(super) async fn serve(app: App, listener: TcpListener) -> Result<(), Failure
     let server = http::serve(app, listener, None)?;
     tracing::info!(%address, %issuer, "listening");
     server.await?;
-    store::settle(settings.database.expose())?;
+    if let Err(error) = store::settle(settings.database.expose()) {
+        // Nothing is lost: the next start reads the log.
+        tracing::warn!(%error, "the write-ahead log could not be emptied");
+    }
     tracing::info!("ended");
     Ok(())
 }

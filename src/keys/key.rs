@@ -1,4 +1,4 @@
-//! One signing key: its states and how it is made. `Next → Active → Retired`; see DESIGN of the ring in
+//! One signing key: its states and how it is made. `Next → Active → Retired`; see
 //! `docs/architecture.md`.
 
 use base64::Engine;

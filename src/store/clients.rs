@@ -57,12 +57,24 @@ pub fn find(conn: &mut Conn, id: &str) -> Result<Option<ClientRow>, StoreError> 
     Ok(clients::table.find(id).select(ClientRow::as_select()).get_result(conn).optional()?)
 }
 
-/// As [`find`], and nobody changes the row until the transaction ends. (SQLite's transactions exclude each other.)
+/// As [`find`], and nobody changes the row until the transaction ends.
 pub fn find_and_hold(conn: &mut Conn, id: &str) -> Result<Option<ClientRow>, StoreError> {
-    if let Conn::Postgres(inner) = conn {
-        sql_query("SELECT id FROM clients WHERE id = $1 FOR SHARE").bind::<Text, _>(id).execute(inner)?;
-    }
+    lock(conn, "SELECT id FROM clients WHERE id = $1 FOR SHARE", id)?;
     find(conn, id)
+}
+
+/// As [`find`], for who is going to change the row: others who are wait.
+pub fn find_to_change(conn: &mut Conn, id: &str) -> Result<Option<ClientRow>, StoreError> {
+    lock(conn, "SELECT id FROM clients WHERE id = $1 FOR UPDATE", id)?;
+    find(conn, id)
+}
+
+/// Locks a row on PostgreSQL; SQLite's writing transactions exclude each other anyway.
+fn lock(conn: &mut Conn, query: &str, id: &str) -> Result<(), StoreError> {
+    if let Conn::Postgres(inner) = conn {
+        sql_query(query).bind::<Text, _>(id).execute(inner)?;
+    }
+    Ok(())
 }
 
 /// All clients, by id.

@@ -131,13 +131,15 @@ impl Store {
 }
 
 /// Moves what stands in SQLite's write-ahead log into the database file, so that the file alone is the whole database.
-/// For after the last write; others may still be connected. Blocks. PostgreSQL needs nothing.
+/// For after the last write; others may still be connected. Blocks. PostgreSQL, or a file that is gone, needs nothing.
 pub fn settle(url: &str) -> Result<(), StoreError> {
     let connector = Connector::parse(url)?;
-    if matches!(connector, Connector::Sqlite { .. }) {
-        connector.connect(Access::Write)?.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)")?;
+    match &connector {
+        Connector::Sqlite { path } if path.exists() => {
+            Ok(connector.connect(Access::Write)?.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)")?)
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 async fn blocking<T, F>(work: F) -> Result<T, StoreError>

@@ -196,7 +196,7 @@ pub fn open(id: SessionId, opening: Opening, policy: &Policy, now: Timestamp) ->
     }
 }
 
-/// Judges a token against its session: the table of DESIGN section 3 as a pure function.
+/// Judges a token against its session: the table of `docs/architecture.md` as a pure function.
 pub fn judge(session: &Session, presented: u32, leeway: Duration, now: Timestamp) -> Standing {
     let successor_is_current = presented.checked_add(1) == Some(session.generation);
     if session.state != SessionState::Open {

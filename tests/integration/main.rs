@@ -4,6 +4,7 @@
 
 mod accounts;
 mod cli;
+mod cli_settings;
 mod client_authentication;
 mod client_credentials;
 mod concurrency;
