@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use prometheus_client::registry::Registry;
+
+use crate::accounts::clients;
 use crate::accounts::password::{HashError, Hasher};
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::keys::{KeyError, Keys};
+use crate::keys::{KeyError, KeyMetrics, Keys};
 use crate::oauth::Issuer;
 use crate::store::{Store, StoreError, migrations};
 use crate::tokens::blacklist;
@@ -52,6 +55,8 @@ pub async fn open_store(settings: &Settings) -> Result<Store, StoreError> {
 pub struct App {
     /// Everything a request needs.
     pub issuer: Issuer,
+    /// What Prometheus may ask for.
+    pub metrics: Arc<Registry>,
 }
 
 impl App {
@@ -60,24 +65,40 @@ impl App {
         let url: Arc<str> = settings.issuer.url.as_deref().ok_or(StartError::NoIssuer)?.into();
         let store = open_store(&settings).await?;
         let keys = Keys::open_or_create(store.clone(), clock.clone(), settings.keys.clone()).await?;
+        warn_of_cut_tokens(&store, &settings).await;
         let passwords = Hasher::start(&settings.password)?;
-        Ok(Self { issuer: Issuer { url, settings: Arc::new(settings), clock, store, keys, passwords } })
+        let mut metrics = Registry::default();
+        metrics.register_collector(Box::new(KeyMetrics(keys.clone())));
+        let issuer = Issuer { url, settings: Arc::new(settings), clock, store, keys, passwords };
+        Ok(Self { issuer, metrics: Arc::new(metrics) })
     }
 
-    /// Starts what goes on beside requests: following the key ring and purging what need not be remembered. Ends with
-    /// the runtime.
+    /// Starts what goes on beside requests: following the key ring, rotating it when that is due, and purging what need
+    /// not be remembered. Ends with the runtime.
     pub fn start_tending(&self) {
         let reload = self.issuer.settings.keys.reload_interval;
         let keys = self.issuer.keys.clone();
-        every(reload, "the key ring could not be read", move || {
+        every(reload, "the key ring could not be followed", move || {
             let keys = keys.clone();
-            async move { keys.reload().await }
+            async move { keys.tend().await.map(drop) }
         });
         let issuer = self.issuer.clone();
         every(PURGE_INTERVAL, "old rows could not be purged", move || {
             let issuer = issuer.clone();
             async move { blacklist::purge(&issuer.store, issuer.clock.now()).await.map(drop) }
         });
+    }
+}
+
+/// Whoever shortens `keys.retention` hears of the clients that were promised more.
+async fn warn_of_cut_tokens(store: &Store, settings: &Settings) {
+    let longest = settings.keys.longest_token();
+    for client in clients::with_longer_tokens(store, longest).await.unwrap_or_default() {
+        tracing::warn!(
+            client = client.id,
+            longest = longest.as_secs(),
+            "this client's access-token lifetime is longer than keys.retention allows: its tokens are cut"
+        );
     }
 }
 

@@ -201,6 +201,13 @@ pub async fn list(store: &Store) -> Result<Vec<Client>, AccountError> {
     Ok(rows.iter().map(Client::from_row).collect::<Result<_, _>>()?)
 }
 
+/// Clients that were set up with an access-token lifetime that the settings do not allow any more: their tokens are cut.
+pub async fn with_longer_tokens(store: &Store, longest: Duration) -> Result<Vec<Client>, AccountError> {
+    let mut clients = list(store).await?;
+    clients.retain(|client| client.access_token_lifetime.is_some_and(|lifetime| lifetime > longest));
+    Ok(clients)
+}
+
 /// The client with this id.
 pub async fn find(store: &Store, id: &str) -> Result<Client, AccountError> {
     let key = id.to_owned();

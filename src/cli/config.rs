@@ -4,14 +4,16 @@ use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
 use super::{Failure, output};
+use crate::accounts::{Client, clients};
 use crate::app::StartError;
-use crate::config::{Effective, Settings, Sources};
+use crate::config::{CLOCK_SKEW, Effective, Settings, Sources, variable_of};
 use crate::keys::MasterKeys;
+use crate::store::{Store, migrations};
 
 /// Look at the settings.
 #[derive(Debug, Subcommand)]
 pub enum Config {
-    /// Report every fault in the settings at once. Touches no database and no port.
+    /// Report every fault in the settings at once, and the clients that they do not fit. Changes nothing.
     Check,
     /// Print the settings in force as TOML, and where each comes from. Secrets are hidden.
     Show {
@@ -22,12 +24,13 @@ pub enum Config {
 }
 
 impl Config {
-    pub(super) fn run(self, sources: &Sources) -> Result<(), Failure> {
+    pub(super) async fn run(self, sources: &Sources) -> Result<(), Failure> {
         let (settings, effective) = Settings::load_with_origins(sources)?;
         match self {
             Self::Check if settings.issuer.url.is_none() => Err(StartError::NoIssuer.into()),
             Self::Check => {
                 MasterKeys::check(&settings.keys).map_err(|error| Failure::Usage(error.to_string()))?;
+                check_clients(&settings).await?;
                 eprintln!("The settings are fit to serve with.");
                 Ok(())
             }
@@ -35,6 +38,41 @@ impl Config {
             Self::Show { json: false } => show(&effective),
         }
     }
+}
+
+/// A key must not leave before the last token of the client with the longest lifetime.
+async fn check_clients(settings: &Settings) -> Result<(), Failure> {
+    let url = settings.database.expose().to_owned();
+    if migrations::check_exists(&url).is_err() {
+        return Ok(()); // and so there are no clients
+    }
+    let longest = settings.keys.longest_token();
+    let found = match Store::open(&url) {
+        Ok(store) => clients::with_longer_tokens(&store, longest).await,
+        Err(error) => Err(error.into()),
+    };
+    let faults: Vec<_> = match found {
+        Ok(clients) => clients.iter().map(|client| fault(client, settings)).collect(),
+        Err(error) => {
+            eprintln!("The clients' lifetimes could not be compared with keys.retention: {error}");
+            Vec::new()
+        }
+    };
+    if faults.is_empty() { Ok(()) } else { Err(Failure::Usage(faults.join("\n"))) }
+}
+
+fn fault(client: &Client, settings: &Settings) -> String {
+    let keys = &settings.keys;
+    let lifetime = client.access_token_lifetime.unwrap_or_default();
+    let needed = lifetime + keys.reload_interval + CLOCK_SKEW;
+    let [lifetime, needed] = [lifetime, needed].map(|one| humantime::format_duration(one).to_string());
+    format!(
+        "keys.retention ({}): must be at least {needed}, because the access tokens of client {} live {lifetime} \
+         (or shorten them: chancery clients set {} --access-token-lifetime …)",
+        variable_of("keys.retention"),
+        client.id,
+        client.id
+    )
 }
 
 fn show(effective: &[Effective]) -> Result<(), Failure> {

@@ -40,7 +40,7 @@ impl Dev {
         }
         // Nothing of the environment either: it may name a database that no known password should get into.
         sources.environment.clear();
-        let listener = serve::listen(self.bind)?;
+        let listener = serve::listen(self.bind, "--bind")?;
         let address = listener.local_addr()?;
         let file = write_settings(&self.data_dir)?;
         sources.file = Some(file.clone());

@@ -16,7 +16,7 @@ Exit codes:
   0  done
   1  failed
   2  the command line or the settings are wrong
-  3  there is no such user, client or session
+  3  there is no such user, client, session or key
   4  there is one of that name already
   5  too early: the next signing key is not known to every verifier yet";
 
@@ -91,6 +91,9 @@ impl From<KeyError> for Failure {
     fn from(error: KeyError) -> Self {
         match error {
             KeyError::TooEarly(_) => Self::TooEarly(error.to_string()),
+            KeyError::NotFound(_) => Self::NotFound(error.to_string()),
+            KeyError::Exists { .. } => Self::Exists(error.to_string()),
+            KeyError::Unusable(_) => Self::Usage(error.to_string()),
             other => Self::Failed(other.to_string()),
         }
     }

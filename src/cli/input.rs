@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::Failure;
 use crate::accounts::password::Password;
 use crate::accounts::{ExtraClaims, Scopes};
+use crate::clock::Timestamp;
 
 /// Where a password comes from.
 #[derive(Debug, Args)]
@@ -26,17 +27,25 @@ pub struct PasswordSource {
 impl PasswordSource {
     /// Reads the password. A prompt asks twice and does not echo.
     pub fn read(&self) -> Result<Password, Failure> {
-        let text = if self.password_stdin {
-            first_line(std::io::stdin().lock(), "standard input")?
-        } else if let Some(path) = &self.password_file {
-            let name = path.display().to_string();
-            let file =
-                std::fs::File::open(path).map_err(|cause| Failure::Failed(format!("{name}: {cause}")))?;
-            first_line(std::io::BufReader::new(file), &name)?
-        } else {
-            prompt()?
-        };
-        Password::parse(&text).map_err(Failure::Usage)
+        Password::parse(&self.text(prompt_twice)?).map_err(Failure::Usage)
+    }
+
+    /// Reads the passphrase of something that is encrypted already: a prompt asks once.
+    pub fn read_passphrase(&self) -> Result<Zeroizing<String>, Failure> {
+        self.text(|| prompt("Passphrase: "))
+    }
+
+    fn text(
+        &self,
+        ask: impl FnOnce() -> Result<Zeroizing<String>, Failure>,
+    ) -> Result<Zeroizing<String>, Failure> {
+        if self.password_stdin {
+            return first_line(std::io::stdin().lock(), "standard input");
+        }
+        let Some(path) = &self.password_file else { return ask() };
+        let name = path.display().to_string();
+        let file = std::fs::File::open(path).map_err(|cause| Failure::Failed(format!("{name}: {cause}")))?;
+        first_line(std::io::BufReader::new(file), &name)
     }
 }
 
@@ -46,13 +55,16 @@ fn first_line(mut source: impl BufRead, name: &str) -> Result<Zeroizing<String>,
     Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
-fn prompt() -> Result<Zeroizing<String>, Failure> {
+fn prompt(question: &str) -> Result<Zeroizing<String>, Failure> {
     if !std::io::stdin().is_terminal() {
         let hint = "there is no terminal to ask for the password at: use --password-stdin or --password-file";
         return Err(Failure::Usage(hint.to_owned()));
     }
-    let first = rpassword::prompt_password("Password: ").map(Zeroizing::new)?;
-    let second = rpassword::prompt_password("Again: ").map(Zeroizing::new)?;
+    Ok(rpassword::prompt_password(question).map(Zeroizing::new)?)
+}
+
+fn prompt_twice() -> Result<Zeroizing<String>, Failure> {
+    let (first, second) = (prompt("Password: ")?, prompt("Again: ")?);
     if first == second { Ok(first) } else { Err(Failure::Usage("the passwords differ".to_owned())) }
 }
 
@@ -62,6 +74,12 @@ pub fn scopes(given: &[String]) -> Result<Option<Scopes>, Failure> {
         return Ok(None);
     }
     Scopes::parse(&given.join(" ")).map(Some).map_err(Failure::Usage)
+}
+
+/// A moment on the command line.
+pub fn time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse_rfc3339(text)
+        .ok_or_else(|| "must be a time in UTC such as 2026-01-31T12:00:00Z".to_owned())
 }
 
 /// `--claims`.

@@ -70,7 +70,7 @@ impl Cli {
             Command::Dev(command) => command.run(sources).await,
             Command::Serve(command) => command.run(sources).await,
             Command::Migrate(command) => command.run(&sources),
-            Command::Config(command) => command.run(&sources),
+            Command::Config(command) => command.run(&sources).await,
             Command::Users(command @ users::Users::Create(_)) => {
                 command.run(&Admin::create(&sources).await?).await
             }
@@ -80,6 +80,7 @@ impl Cli {
             Command::Users(command) => command.run(&Admin::open(&sources).await?).await,
             Command::Clients(command) => command.run(&Admin::open(&sources).await?).await,
             Command::Sessions(command) => command.run(&Admin::open(&sources).await?).await,
+            Command::Keys(keys::Keys::GenerateMasterKey(command)) => command.run(),
             Command::Keys(command) => command.run(&Admin::open(&sources).await?).await,
             Command::Healthcheck(command) => command.run(&sources),
         }

@@ -19,6 +19,11 @@ pub fn line(text: &str) -> Result<(), Failure> {
     Ok(writeln!(std::io::stdout().lock(), "{text}")?)
 }
 
+/// The terminal's width in columns, or what fits most when there is none.
+pub fn width() -> usize {
+    Table::new().width().map_or(100, usize::from)
+}
+
 /// Prints objects as a table of some of their members, or all of them as JSON.
 pub fn list(items: &[Value], columns: &[&str], as_json: bool) -> Result<(), Failure> {
     if as_json {

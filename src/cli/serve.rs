@@ -26,17 +26,21 @@ impl Serve {
         if settings.issuer.url.is_none() {
             return Err(StartError::NoIssuer.into());
         }
-        let listener = listen(settings.server.bind)?;
+        let listener = listen(settings.server.bind, "server.bind or --bind")?;
+        let metrics = settings.metrics.bind.map(|bind| listen(bind, "metrics.bind")).transpose()?;
         let app = App::open(settings, Clock::System).await?;
+        if let Some(listener) = metrics {
+            tracing::info!(at = %listener.local_addr()?, "serving metrics");
+            actix_rt::spawn(http::serve_metrics(app.clone(), listener)?);
+        }
         serve(app, listener).await
     }
 }
 
 /// Takes the port before anything slow is done, so that a taken one shows at once.
-pub(super) fn listen(bind: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(bind).map_err(|cause| {
-        Failure::Failed(format!("cannot listen on {bind}: {cause}; see server.bind or --bind"))
-    })
+pub(super) fn listen(bind: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(bind)
+        .map_err(|cause| Failure::Failed(format!("cannot listen on {bind}: {cause}; see {setting}")))
 }
 
 /// Serves until told to end, then lets requests under way finish.

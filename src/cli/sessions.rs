@@ -3,7 +3,7 @@
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Admin, Failure, output};
+use super::{Admin, Failure, input, output};
 use crate::accounts::{clients, users};
 use crate::clock::Timestamp;
 use crate::store::sessions::{self as table, Selection};
@@ -51,7 +51,7 @@ pub struct Close {
     #[arg(long)]
     all: bool,
     /// All that were opened before a time (RFC 3339, in UTC).
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = input::time)]
     before: Option<Timestamp>,
     /// Print JSON.
     #[arg(long)]
@@ -147,9 +147,4 @@ fn describe(session: &Session, username: &str, now: Timestamp) -> Value {
         "closed_at": closed_at.map(output::time),
         "close_reason": reason,
     })
-}
-
-fn parse_time(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse_rfc3339(text)
-        .ok_or_else(|| "must be a time in UTC such as 2026-01-31T12:00:00Z".to_owned())
 }

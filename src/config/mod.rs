@@ -6,6 +6,7 @@ mod issuer;
 mod jwks;
 mod keys;
 mod log;
+mod metrics;
 mod oauth;
 mod password;
 mod reader;
@@ -17,8 +18,9 @@ use std::path::{Path, PathBuf};
 pub use database::DatabaseSettings;
 pub use issuer::IssuerSettings;
 pub use jwks::JwksSettings;
-pub use keys::KeySettings;
+pub use keys::{Algorithm, KeySettings};
 pub use log::{LogFormat, LogSettings};
+pub use metrics::MetricsSettings;
 pub use oauth::OAuthSettings;
 pub use password::PasswordSettings;
 use reader::Reader;
@@ -53,6 +55,8 @@ pub struct Settings {
     pub keys: KeySettings,
     /// How verifiers may cache keys.
     pub jwks: JwksSettings,
+    /// Where metrics are served.
+    pub metrics: MetricsSettings,
     /// Password hashing.
     pub password: PasswordSettings,
     /// Logging.
@@ -102,6 +106,7 @@ impl Settings {
             tokens: TokenSettings::read(&mut reader),
             keys: KeySettings::read(&mut reader),
             jwks: JwksSettings::read(&mut reader),
+            metrics: MetricsSettings::read(&mut reader),
             password: PasswordSettings::read(&mut reader),
             log: LogSettings::read(&mut reader),
         };

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::accounts::Grant;
 use crate::app::App;
+use crate::config::Algorithm;
 
 /// Where the JWKS is.
 pub const JWKS: &str = "/.well-known/jwks.json";
@@ -21,18 +22,11 @@ pub const OAUTH_METADATA: &str = "/.well-known/oauth-authorization-server";
 /// OpenID Connect's.
 pub const OPENID_METADATA: &str = "/.well-known/openid-configuration";
 
-/// The metadata, ready to send.
-pub struct Metadata {
-    body: String,
-    etag: String,
-}
-
-impl Metadata {
-    /// Describes an issuer at this URL.
-    pub fn of(issuer: &str) -> Self {
-        let base = issuer.trim_end_matches('/');
-        let methods = ["client_secret_basic", "client_secret_post", "none"];
-        let body = json!({
+/// Describes an issuer at this URL that signs with these algorithms.
+fn describe(issuer: &str, algorithms: &[Algorithm]) -> String {
+    let base = issuer.trim_end_matches('/');
+    let methods = ["client_secret_basic", "client_secret_post", "none"];
+    let metadata = json!({
             "issuer": issuer,
             "token_endpoint": format!("{base}/token"),
             "token_endpoint_auth_methods_supported": methods,
@@ -46,12 +40,9 @@ impl Metadata {
             // Required by RFC 8414 and OpenID Connect Discovery; there is no authorization endpoint to use them at.
             "response_types_supported": [],
             "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["RS256"],
-        })
-        .to_string();
-        let etag = format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&body)));
-        Self { body, etag }
-    }
+            "id_token_signing_alg_values_supported": algorithms.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
+    });
+    metadata.to_string()
 }
 
 /// `GET /.well-known/jwks.json`
@@ -62,8 +53,10 @@ pub async fn jwks(app: Data<App>, request: HttpRequest) -> HttpResponse {
 }
 
 /// `GET /.well-known/oauth-authorization-server` and `GET /.well-known/openid-configuration`
-pub async fn metadata(app: Data<App>, metadata: Data<Metadata>, request: HttpRequest) -> HttpResponse {
-    document(&app, &request, &metadata.body, &metadata.etag)
+pub async fn metadata(app: Data<App>, request: HttpRequest) -> HttpResponse {
+    let body = describe(&app.issuer.url, &app.issuer.keys.ring().algorithms());
+    let etag = format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&body)));
+    document(&app, &request, &body, &etag)
 }
 
 fn document(app: &App, request: &HttpRequest, body: &str, etag: &str) -> HttpResponse {

@@ -6,6 +6,7 @@ mod discovery;
 mod error;
 mod introspect;
 mod log;
+mod metrics;
 mod ops;
 mod request;
 mod revoke;
@@ -21,21 +22,20 @@ use tracing_actix_web::TracingLogger;
 
 use crate::app::App;
 use crate::config::Settings;
-use discovery::{JWKS, Metadata, OAUTH_METADATA, OPENID_METADATA};
+use discovery::{JWKS, OAUTH_METADATA, OPENID_METADATA};
 use log::RequestLog;
+pub use metrics::serve_metrics;
 
 /// Accepts connections until the process is told to end; then requests under way may finish. `workers` is the number
 /// of threads; none: one a core.
 pub fn serve(app: App, listener: TcpListener, workers: Option<usize>) -> std::io::Result<Server> {
     let settings = app.issuer.settings.clone();
-    let metadata = Data::new(Metadata::of(&app.issuer.url));
     let app = Data::new(app);
     let patience = settings.server.request_timeout;
     let grace = settings.server.shutdown_timeout.as_secs();
     let server = HttpServer::new(move || {
         ActixApp::new()
             .app_data(app.clone())
-            .app_data(metadata.clone())
             .configure(|config| routes(config, &settings))
             .default_service(web::to(error::not_found))
     });

@@ -73,12 +73,22 @@ impl MacKeys {
     }
 }
 
-/// A new key, sealed.
-pub(super) fn generate(master: &MasterKeys, now: Timestamp) -> Result<MacKeyRow, KeyError> {
-    let id = 0;
+/// A new key, sealed, to be used alone or after those there are.
+pub(super) fn generate(
+    after: &[MacKeyRow],
+    master: &MasterKeys,
+    now: Timestamp,
+) -> Result<MacKeyRow, KeyError> {
+    let id = after.last().map_or(0, |last| (last.id + 1) % 256);
     let mut jwk = Jwk::generate_oct_key(KEY_LENGTH)?;
     jwk.set_key_id(kid(id));
     Ok(MacKeyRow { id, sealed_jwk: master.seal(&jwk)?, created_at: now.as_unix() })
+}
+
+/// The same key under the first master key.
+pub(super) fn reseal(row: &MacKeyRow, master: &MasterKeys) -> Result<MacKeyRow, KeyError> {
+    let jwk = master.unseal(&kid(row.id), &row.sealed_jwk)?;
+    Ok(MacKeyRow { sealed_jwk: master.seal(&jwk)?, ..row.clone() })
 }
 
 fn unseal(row: &MacKeyRow, master: &MasterKeys) -> Result<MacKey, KeyError> {

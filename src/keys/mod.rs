@@ -1,24 +1,37 @@
-//! The signing keys: their life (see `docs/architecture.md`), the ring that every instance keeps in memory, and the
-//! sealing of what is secret. Called by `oauth` to sign and verify, by `http` for the JWKS, and by the CLI to rotate.
+//! The signing keys: their life (see `docs/key-rotation.md`), the ring that every instance keeps in memory, and the
+//! sealing of what is secret. Called by `oauth` to sign and verify, by `http` for the JWKS, and by the CLI.
 
+mod commands;
+pub mod export;
+mod import;
 mod key;
 mod mac;
+mod metrics;
+mod pair;
+mod promises;
 mod ring;
 pub mod rotation;
 mod sealing;
+mod usage;
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-pub use key::{KeyState, SigningKey};
+pub use commands::Resealed;
+pub use import::{Imported, PrivateKeyFile};
+pub use key::{KeyState, Promotion, SigningKey};
 pub use mac::{MacKey, MacKeys};
+pub use metrics::KeyMetrics;
+pub use pair::KeyPair;
+pub use promises::Promises;
 pub use ring::{Jwks, Ring};
-use rotation::{Rotated, TooEarly};
-pub use sealing::MasterKeys;
+pub use rotation::{Revocation, Rotated, TooEarly};
+pub use sealing::{MasterKeys, create_master_key_file, generate_master_key};
+use usage::Usages;
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::KeySettings;
-use crate::store::keys::{self as table, RingRows, SigningKeyRow};
-use crate::store::sessions::Swap;
+use crate::store::keys::{self as table, RingRows};
 use crate::store::{Store, StoreError};
 
 /// Why keys cannot be used or changed.
@@ -38,7 +51,7 @@ pub enum KeyError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The library refused.
+    /// The library refused, or the ring is not whole.
     #[error("{0}")]
     Crypto(String),
     /// There are no keys yet.
@@ -47,6 +60,20 @@ pub enum KeyError {
     /// The next key is not known to every verifier yet.
     #[error(transparent)]
     TooEarly(#[from] TooEarly),
+    /// There is no such key.
+    #[error("there is no key {0}: `chancery keys list` shows those there are")]
+    NotFound(String),
+    /// The key is in the ring, or was.
+    #[error("key {kid} is in the ring already, {state}")]
+    Exists {
+        /// Which.
+        kid: String,
+        /// What it is.
+        state: &'static str,
+    },
+    /// A file holds no key that can be used.
+    #[error("{0}")]
+    Unusable(String),
     /// Somebody else changed the ring meanwhile.
     #[error("the key ring was changed by somebody else at the same moment; nothing was done")]
     Raced,
@@ -64,148 +91,143 @@ pub struct Keys {
     store: Store,
     clock: Clock,
     settings: KeySettings,
-    master: Arc<MasterKeys>,
+    master: Arc<RwLock<Arc<MasterKeys>>>,
     ring: Arc<RwLock<Arc<Ring>>>,
+    /// When the ring was last known to be what is stored: Unix seconds.
+    checked_at: Arc<AtomicI64>,
+    usages: Usages,
 }
 
 impl Keys {
-    /// Opens the ring; makes the master key and the first keys when the database has none.
+    /// Opens the ring for an instance that serves; makes the master key and the first keys when the database has none.
     pub async fn open_or_create(store: Store, clock: Clock, settings: KeySettings) -> Result<Self, KeyError> {
         let rows = store.read(table::load).await?;
-        if !rows.signing.is_empty() {
-            return Self::from_rows(store, clock, settings, &rows);
+        if rows.signing.is_empty() {
+            commands::create_first_keys(&store, &settings, rows.version, &clock).await?;
         }
-        let master = Arc::new(MasterKeys::load_or_create(&settings)?);
-        create_first_keys(&store, &master, settings.rsa_bits, rows.version, clock.now()).await?;
-        let rows = store.read(table::load).await?;
-        Self::from_rows(store, clock, settings, &rows)
+        let keys = Self::open(store, clock, settings).await?;
+        keys.prepare_next().await?;
+        keys.take_up_promised().await?;
+        Ok(keys)
     }
 
-    /// Opens the ring of a database that has one.
+    /// Opens the ring of a database that has one, to look at it or to change it.
     pub async fn open(store: Store, clock: Clock, settings: KeySettings) -> Result<Self, KeyError> {
         let rows = store.read(table::load).await?;
         if rows.signing.is_empty() {
             return Err(KeyError::Empty);
         }
-        Self::from_rows(store, clock, settings, &rows)
+        let (now, usages) = (clock.now(), Usages::default());
+        let master = MasterKeys::load(&settings)?;
+        let ring = Arc::new(Ring::open(&rows, &master, &usages, now)?);
+        Ok(Self {
+            store,
+            clock,
+            settings,
+            master: Arc::new(RwLock::new(Arc::new(master))),
+            ring: Arc::new(RwLock::new(ring)),
+            checked_at: Arc::new(AtomicI64::new(now.as_unix())),
+            usages,
+        })
     }
 
-    fn from_rows(
-        store: Store,
-        clock: Clock,
-        settings: KeySettings,
-        rows: &RingRows,
-    ) -> Result<Self, KeyError> {
-        let master = Arc::new(MasterKeys::load(&settings)?);
-        let ring = Ring::open(rows, &master, settings.retention, clock.now())?;
-        Ok(Self { store, clock, settings, master, ring: Arc::new(RwLock::new(Arc::new(ring))) })
-    }
-
-    /// The ring as last loaded.
+    /// The ring as last loaded: to publish, which goes on without a database.
     pub fn ring(&self) -> Arc<Ring> {
         Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The ring to sign and verify with: never one that was last compared with what is stored more than
+    /// `keys.reload_interval` ago. A key stays published for as long after its retirement as that takes to be noticed.
+    pub async fn current(&self) -> Result<Arc<Ring>, KeyError> {
+        let checked_at = Timestamp::from_unix(self.checked_at.load(Ordering::SeqCst));
+        if self.clock.now().since(checked_at) > self.settings.reload_interval {
+            self.reload().await?;
+        }
+        Ok(self.ring())
+    }
+
     /// Looks whether the ring changed, or a retired key's time is up, and takes up what is new. On an error the old
-    /// ring stays in use.
+    /// ring stays in use, to sign for no longer than [`Keys::current`] lets it.
     pub async fn reload(&self) -> Result<(), KeyError> {
         let now = self.clock.now();
         let ring = self.ring();
-        let version = self.store.read(table::version).await?;
-        if version == ring.version() && !ring.is_stale(self.settings.retention, now) {
-            return Ok(());
+        if self.store.read(table::version).await? != ring.version() || ring.is_stale(now) {
+            return self.take_up_promised().await;
         }
-        let rows = self.store.read(table::load).await?;
-        let fresh = Ring::open(&rows, &self.master, self.settings.retention, now)?;
-        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+        self.checked_at.fetch_max(now.as_unix(), Ordering::SeqCst);
         Ok(())
+    }
+
+    /// What an instance does every `keys.reload_interval`: takes up changes, and rotates when it is due. `true` when it
+    /// rotated; of several instances one does.
+    pub async fn tend(&self) -> Result<bool, KeyError> {
+        self.reload().await?;
+        self.rotate_if_due().await
     }
 
     /// Every key there is or was, oldest first.
     pub async fn list(&self) -> Result<Vec<SigningKey>, KeyError> {
+        Ok(self.stored().await?.keys)
+    }
+
+    async fn stored(&self) -> Result<Stored, KeyError> {
         let rows = self.store.read(table::load).await?;
-        rows.signing.iter().map(SigningKey::from_row).collect()
+        let keys = rows.signing.iter().map(SigningKey::from_row).collect::<Result<_, _>>()?;
+        Ok(Stored { rows, keys })
     }
 
-    /// When the next key may be promoted without `force`.
-    pub fn promotable_at(&self, key: &SigningKey) -> Timestamp {
-        rotation::promotable_at(key, self.settings.propagation_time)
+    /// Takes up the ring as it is stored, after its promises are raised to what this instance needs: before it publishes
+    /// or signs with them.
+    async fn take_up_promised(&self) -> Result<(), KeyError> {
+        self.raise_promises().await?;
+        self.take_up().await
     }
 
-    /// When a retired key leaves the JWKS.
-    pub fn leaves_at(&self, key: &SigningKey) -> Option<Timestamp> {
-        rotation::leaves_at(key, self.settings.retention)
-    }
-
-    /// The key that [`Keys::rotate`] would promote now, or why it would refuse.
-    pub async fn promotable(&self, force: bool) -> Result<SigningKey, KeyError> {
-        rotation::plan(&self.list().await?, self.settings.propagation_time, force, self.clock.now()).cloned()
-    }
-
-    /// Promotes the next key, retires the active one and publishes a new next one, all or nothing. With `force` also
-    /// before every verifier can know the promoted key.
-    pub async fn rotate(&self, force: bool) -> Result<Rotated, KeyError> {
+    async fn take_up(&self) -> Result<(), KeyError> {
         let now = self.clock.now();
         let rows = self.store.read(table::load).await?;
-        let keys = rows.signing.iter().map(SigningKey::from_row).collect::<Result<Vec<_>, _>>()?;
-        rotation::plan(&keys, self.settings.propagation_time, force, now)?;
-        let fresh = generate(Arc::clone(&self.master), self.settings.rsa_bits, now).await?;
-        let rotated = rotation::rotate(&rows.signing, fresh, now)?;
-        let result = rotated.clone();
-        let swap = self
-            .store
-            .write(move |conn| {
-                if table::advance(conn, rows.version)? == Swap::Lost {
-                    return Ok(Swap::Lost);
-                }
-                table::update_signing(conn, &rotated.retired)?;
-                table::update_signing(conn, &rotated.active)?;
-                table::insert_signing(conn, &rotated.next)?;
-                Ok(Swap::Won)
-            })
-            .await?;
-        match swap {
-            Swap::Won => {
-                self.reload().await?;
-                Ok(result)
+        let open = |master: &MasterKeys| Ring::open(&rows, master, &self.usages, now);
+        let ring = match open(&self.master()) {
+            Err(KeyError::MasterKey(_)) => {
+                // It was replaced meanwhile: the file is read again.
+                let master = MasterKeys::load(&self.settings)?;
+                let ring = open(&master)?;
+                *self.master.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(master);
+                ring
             }
-            Swap::Lost => Err(KeyError::Raced),
+            opened => opened?,
+        };
+        let former = std::mem::replace(
+            &mut *self.ring.write().unwrap_or_else(PoisonError::into_inner),
+            Arc::new(ring),
+        );
+        self.tell_of_change(&former);
+        self.checked_at.fetch_max(now.as_unix(), Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn tell_of_change(&self, former: &Ring) {
+        let ring = self.ring();
+        if let (Some(was), Some(is)) = (former.published().first(), ring.published().first())
+            && was.kid != is.kid
+        {
+            tracing::info!(
+                active = is.kid,
+                former = was.kid,
+                by = is.promoted_by.map(Promotion::name),
+                version = ring.version(),
+                "another key signs"
+            );
         }
+    }
+
+    fn master(&self) -> Arc<MasterKeys> {
+        Arc::clone(&self.master.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// The first ring: a key that signs at once, since no verifier can have cached an older JWKS, and the next one.
-/// Losing the race to another instance is as good as winning it.
-async fn create_first_keys(
-    store: &Store,
-    master: &Arc<MasterKeys>,
-    rsa_bits: usize,
-    version: i64,
-    now: Timestamp,
-) -> Result<(), KeyError> {
-    let mut active = generate(Arc::clone(master), rsa_bits, now).await?;
-    key::activate(&mut active, now);
-    let next = generate(Arc::clone(master), rsa_bits, now).await?;
-    let mac = mac::generate(master, now)?;
-    store
-        .write(move |conn| {
-            if table::advance(conn, version)? == Swap::Won {
-                table::insert_signing(conn, &active)?;
-                table::insert_signing(conn, &next)?;
-                table::insert_mac(conn, &mac)?;
-            }
-            Ok(())
-        })
-        .await?;
-    Ok(())
-}
-
-async fn generate(
-    master: Arc<MasterKeys>,
-    rsa_bits: usize,
-    now: Timestamp,
-) -> Result<SigningKeyRow, KeyError> {
-    tokio::task::spawn_blocking(move || key::generate(&master, rsa_bits, now))
-        .await
-        .unwrap_or_else(|failure| Err(KeyError::Crypto(failure.to_string())))
+/// The ring as it is stored.
+struct Stored {
+    rows: RingRows,
+    keys: Vec<SigningKey>,
 }

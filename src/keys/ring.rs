@@ -1,24 +1,25 @@
 //! The ring in memory: who signs, who verifies, and the JWKS ready to send. Immutable; a change makes a new one.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use josekit::jws::alg::rsassa::{RsassaJwsSigner, RsassaJwsVerifier};
-use josekit::jws::{self, JwsHeader, JwsVerifier, RS256};
+use josekit::jws::{self, JwsHeader, JwsSigner, JwsVerifier};
 use sha2::{Digest, Sha256};
 
-use super::{KeyError, KeyState, MacKeys, MasterKeys, SigningKey, rotation};
+use super::usage::{Usage, Usages};
+use super::{KeyError, MacKeys, MasterKeys, SigningKey, pair, rotation};
 use crate::clock::Timestamp;
+use crate::config::Algorithm;
 use crate::store::keys::RingRows;
 
 /// All keys of one version of the ring.
 pub struct Ring {
     version: i64,
-    signer: RsassaJwsSigner,
+    signer: Box<dyn JwsSigner>,
+    usage: Usage,
     published: Vec<SigningKey>,
-    verifiers: HashMap<String, RsassaJwsVerifier>,
+    verifiers: HashMap<String, Box<dyn JwsVerifier>>,
     mac: MacKeys,
     jwks: Jwks,
 }
@@ -42,33 +43,24 @@ impl Ring {
     pub(super) fn open(
         rows: &RingRows,
         master: &MasterKeys,
-        retention: Duration,
+        usages: &Usages,
         now: Timestamp,
     ) -> Result<Self, KeyError> {
-        let mut signer = None;
-        let mut published = Vec::new();
-        for row in &rows.signing {
-            let key = SigningKey::from_row(row)?;
-            if let Some(sealed) = &row.sealed_private_jwk {
-                // The next key is opened too, so that a wrong master key shows now and not at the promotion.
-                let mut opened = RS256.signer_from_jwk(&master.unseal(&row.kid, sealed)?)?;
-                opened.set_key_id(&row.kid);
-                signer = signer.or(matches!(key.state, KeyState::Active { .. }).then_some(opened));
-            }
-            if rotation::is_published(&key, retention, now) {
-                published.push(key);
-            }
-        }
-        let broken = || KeyError::Crypto("the key ring has no active key with a private half".to_owned());
-        if published.iter().filter(|key| matches!(key.state, KeyState::Active { .. })).count() > 1 {
-            return Err(KeyError::Crypto("the key ring has more than one active key".to_owned()));
-        }
+        let keys = rows.signing.iter().map(SigningKey::from_row).collect::<Result<Vec<_>, _>>()?;
+        let active = rotation::active(&keys)?;
+        // The next key is opened too, so that a wrong master key shows now and not at the promotion.
+        open_signer(rotation::next(&keys)?, master)?;
         if rows.mac.is_empty() {
             return Err(KeyError::Crypto("the key ring has no key for refresh tokens".to_owned()));
         }
+        let (signer, usage) = (open_signer(active, master)?, usages.of(&active.kid));
+        let mut published: Vec<_> = keys.into_iter().filter(|key| key.is_published(now)).collect();
+        // Who takes the first key without looking at the kid gets the one that signs.
+        published.sort_by_key(|key| (!key.is_active(), std::cmp::Reverse(key.published_at.as_unix())));
         Ok(Self {
             version: rows.version,
-            signer: signer.ok_or_else(broken)?,
+            signer,
+            usage,
             verifiers: published.iter().map(verifier).collect::<Result<_, _>>()?,
             mac: MacKeys::open(&rows.mac, master)?,
             jwks: Jwks::of(&published),
@@ -91,30 +83,54 @@ impl Ring {
         &self.mac
     }
 
+    /// The keys that stand in the JWKS, the active one first.
+    pub fn published(&self) -> &[SigningKey] {
+        &self.published
+    }
+
+    /// The algorithms of the keys that stand in the JWKS, that of the active one first.
+    pub fn algorithms(&self) -> Vec<Algorithm> {
+        let mut algorithms = Vec::new();
+        for key in &self.published {
+            if !algorithms.contains(&key.algorithm) {
+                algorithms.push(key.algorithm);
+            }
+        }
+        algorithms
+    }
+
     /// Signs a payload with the active key as a compact JWS of this `typ`.
-    pub fn sign(&self, payload: &[u8], typ: &str) -> Result<String, KeyError> {
+    pub fn sign(&self, payload: &[u8], typ: &str, now: Timestamp) -> Result<String, KeyError> {
         let mut header = JwsHeader::new();
         header.set_token_type(typ);
-        Ok(jws::serialize_compact(payload, &header, &self.signer)?)
+        let token = jws::serialize_compact(payload, &header, &*self.signer)?;
+        self.usage.count(now);
+        Ok(token)
     }
 
     /// The payload of a compact JWS that a published key signed.
     pub fn verify(&self, token: &str) -> Option<Vec<u8>> {
         let select = |header: &JwsHeader| {
             let verifier = header.key_id().and_then(|kid| self.verifiers.get(kid));
-            Ok(verifier.map(|verifier| verifier as &dyn JwsVerifier))
+            Ok(verifier.map(|verifier| &**verifier))
         };
         jws::deserialize_compact_with_selector(token, select).ok().map(|(payload, _)| payload)
     }
 
     /// Whether a key that stands in the JWKS should have left it.
-    pub(super) fn is_stale(&self, retention: Duration, now: Timestamp) -> bool {
-        !self.published.iter().all(|key| rotation::is_published(key, retention, now))
+    pub(super) fn is_stale(&self, now: Timestamp) -> bool {
+        !self.published.iter().all(|key| key.is_published(now))
     }
 }
 
-fn verifier(key: &SigningKey) -> Result<(String, RsassaJwsVerifier), KeyError> {
-    Ok((key.kid.clone(), RS256.verifier_from_jwk(&key.public)?))
+fn open_signer(key: &SigningKey, master: &MasterKeys) -> Result<Box<dyn JwsSigner>, KeyError> {
+    // `SigningKey::from_row` saw to it that there is one.
+    let private = master.unseal(&key.kid, key.sealed.as_deref().unwrap_or_default())?;
+    pair::signer(key.algorithm, &private)
+}
+
+fn verifier(key: &SigningKey) -> Result<(String, Box<dyn JwsVerifier>), KeyError> {
+    Ok((key.kid.clone(), pair::verifier(key.algorithm, &key.public)?))
 }
 
 impl Jwks {

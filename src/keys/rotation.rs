@@ -1,12 +1,11 @@
-//! The timeline of a key as pure functions of (keys, settings, now): when the next one may sign, when a retired one
-//! leaves, and what a rotation changes. Storage is elsewhere.
+//! The timeline of the ring as pure functions of (keys, promises, now): when the next key may sign, when it is due, and
+//! what each command changes. Storage is elsewhere. A ring has exactly one active and one next key, always.
 
 use std::time::Duration;
 
-use super::key::{activate, retire};
-use super::{KeyError, KeyState, SigningKey};
+use super::key::{KeyState, Promotion, Sealed, SigningKey};
+use super::{KeyError, Promises};
 use crate::clock::Timestamp;
-use crate::store::keys::SigningKeyRow;
 
 /// The next key is not known to every verifier yet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,64 +22,139 @@ pub struct TooEarly {
     pub safe_at: Timestamp,
 }
 
-/// What a rotation changes, ready to be stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a rotation did.
+#[derive(Clone, Debug)]
 pub struct Rotated {
-    /// The key that ceased to sign.
-    pub retired: SigningKeyRow,
+    /// The key that ceased to sign: retired, or revoked.
+    pub former: SigningKey,
     /// The key that signs now.
-    pub active: SigningKeyRow,
+    pub active: SigningKey,
     /// The key that is published for the next rotation.
-    pub next: SigningKeyRow,
+    pub next: SigningKey,
 }
 
-/// From when on a key may sign.
-pub fn promotable_at(key: &SigningKey, propagation: Duration) -> Timestamp {
-    key.published_at + propagation
+/// What a revocation did.
+#[derive(Clone, Debug)]
+pub struct Revocation {
+    /// The key that was withdrawn.
+    pub revoked: SigningKey,
+    /// The key that signs in its place, if it signed.
+    pub active: Option<SigningKey>,
+    /// The key that is published for the next rotation, if that one is another now.
+    pub next: Option<SigningKey>,
 }
 
-/// When a retired key leaves the JWKS; none while it is not retired.
-pub fn leaves_at(key: &SigningKey, retention: Duration) -> Option<Timestamp> {
-    match key.state {
-        KeyState::Retired { retired_at, .. } => Some(retired_at + retention),
-        KeyState::Next | KeyState::Active { .. } => None,
+/// The key that signs.
+pub fn active(keys: &[SigningKey]) -> Result<&SigningKey, KeyError> {
+    find(keys, "active", SigningKey::is_active)
+}
+
+/// The key that is to sign after it.
+pub fn next(keys: &[SigningKey]) -> Result<&SigningKey, KeyError> {
+    find(keys, "next", |key| key.state == KeyState::Next)
+}
+
+fn find<'a>(
+    keys: &'a [SigningKey],
+    name: &str,
+    is_it: impl Fn(&SigningKey) -> bool,
+) -> Result<&'a SigningKey, KeyError> {
+    let mut found = keys.iter().filter(|key| is_it(key));
+    match (found.next(), found.next()) {
+        (Some(key), None) => Ok(key),
+        (None, _) => Err(KeyError::Crypto(format!("the key ring has no {name} key"))),
+        (Some(_), Some(_)) => Err(KeyError::Crypto(format!("the key ring has more than one {name} key"))),
     }
 }
 
-/// Whether a key stands in the JWKS.
-pub fn is_published(key: &SigningKey, retention: Duration, now: Timestamp) -> bool {
-    leaves_at(key, retention).is_none_or(|leaves| now < leaves)
+/// From when on the next key may sign. What was promised about the active one counts too: when the next was published,
+/// instances with that promise were serving a JWKS without it.
+pub fn promotable_at(keys: &[SigningKey]) -> Result<Timestamp, KeyError> {
+    let next = next(keys)?;
+    Ok(next.published_at + active(keys)?.promises.and(next.promises).propagation_time)
 }
 
-/// The key that a rotation would promote: the interlock.
-pub fn plan(
-    keys: &[SigningKey],
-    propagation: Duration,
-    force: bool,
-    now: Timestamp,
-) -> Result<&SigningKey, KeyError> {
-    let next = keys.iter().find(|key| key.state == KeyState::Next).ok_or_else(no_next)?;
-    let safe_at = promotable_at(next, propagation);
-    if now < safe_at && !force {
+/// When the schedule promotes the next key; none without one.
+pub fn scheduled_at(keys: &[SigningKey], interval: Duration) -> Result<Option<Timestamp>, KeyError> {
+    if interval.is_zero() {
+        return Ok(None);
+    }
+    let since = active(keys)?.activated_at().unwrap_or(Timestamp::from_unix(0));
+    Ok(Some(promotable_at(keys)?.max(since + interval)))
+}
+
+/// The interlock.
+pub fn check_promotion(keys: &[SigningKey], by: Promotion, now: Timestamp) -> Result<(), KeyError> {
+    let (next, safe_at) = (next(keys)?, promotable_at(keys)?);
+    if by.waits() && now < safe_at {
         return Err(TooEarly { kid: next.kid.clone(), published_at: next.published_at, safe_at }.into());
     }
-    Ok(next)
+    Ok(())
 }
 
-fn no_next() -> KeyError {
-    KeyError::Crypto("the key ring has no next key".to_owned())
-}
-
-/// Promotes the next key, retires the active one and adds `fresh` as the next.
+/// Promotes the next key, retires the active one and publishes `fresh` as the next.
 pub(super) fn rotate(
-    rows: &[SigningKeyRow],
-    fresh: SigningKeyRow,
+    keys: &[SigningKey],
+    fresh: &Sealed,
+    promises: Promises,
+    by: Promotion,
     now: Timestamp,
 ) -> Result<Rotated, KeyError> {
-    let find = |name: &str| rows.iter().find(|row| row.state == name).cloned().ok_or_else(no_next);
-    let mut active = find(KeyState::Next.name())?;
-    activate(&mut active, now);
-    let mut retired = find(KeyState::Active { activated_at: now }.name())?;
-    retire(&mut retired, now);
-    Ok(Rotated { retired, active, next: fresh })
+    check_promotion(keys, by, now)?;
+    Ok(Rotated {
+        former: active(keys)?.clone().retired(now),
+        active: next(keys)?.clone().activated(by, now),
+        next: SigningKey::next(fresh, promises, now),
+    })
+}
+
+/// Withdraws a key; none when it was withdrawn before. In its place comes the next one, or `fresh`, at once: that is not
+/// safe, and safer than the key.
+pub(super) fn revoke(
+    keys: &[SigningKey],
+    kid: &str,
+    fresh: &Sealed,
+    promises: Promises,
+    now: Timestamp,
+) -> Result<Option<Revocation>, KeyError> {
+    let key = keys.iter().find(|key| key.kid == kid).ok_or_else(|| KeyError::NotFound(kid.to_owned()))?;
+    let (active, next) = match key.state {
+        KeyState::Revoked { .. } => return Ok(None),
+        KeyState::Retired { .. } => (None, None),
+        KeyState::Next => (None, Some(SigningKey::next(fresh, promises, now))),
+        KeyState::Active { .. } => {
+            let promoted = next(keys)?.clone().activated(Promotion::Revocation, now);
+            (Some(promoted), Some(SigningKey::next(fresh, promises, now)))
+        }
+    };
+    Ok(Some(Revocation { revoked: key.clone().revoked(now), active, next }))
+}
+
+/// Publishes `fresh` as the next key in place of the one that was, which never signed: the replaced one and the new one.
+pub(super) fn replace_next(
+    keys: &[SigningKey],
+    fresh: &Sealed,
+    promises: Promises,
+    now: Timestamp,
+) -> Result<[SigningKey; 2], KeyError> {
+    if let Some(known) = keys.iter().find(|key| key.kid == fresh.kid) {
+        return Err(KeyError::Exists { kid: known.kid.clone(), state: known.state.name() });
+    }
+    Ok([next(keys)?.clone().retired(now), SigningKey::next(fresh, promises, now)])
+}
+
+/// The keys in use whose promises an instance must raise to its own before it publishes or signs with them, raised.
+pub(super) fn raise_promises(keys: &[SigningKey], own: Promises) -> Vec<SigningKey> {
+    let in_use = keys.iter().filter(|key| key.is_active() || key.state == KeyState::Next);
+    let lacking = in_use.filter(|key| key.promises.and(own) != key.promises);
+    lacking.map(|key| SigningKey { promises: key.promises.and(own), ..key.clone() }).collect()
+}
+
+/// Records that nobody needs but an auditor: of keys that left the JWKS before `time`. Those of revoked keys are kept,
+/// so that none can be imported again.
+pub(super) fn forgettable(keys: &[SigningKey], time: Timestamp) -> Vec<String> {
+    let is_gone = |key: &&SigningKey| {
+        matches!(key.state, KeyState::Retired { .. }) && key.leaves_at().is_some_and(|left| left <= time)
+    };
+    keys.iter().filter(is_gone).map(|key| key.kid.clone()).collect()
 }

@@ -13,6 +13,7 @@ use josekit::jwk::Jwk;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::KeyError;
@@ -21,12 +22,18 @@ use crate::config::KeySettings;
 const LENGTH: usize = 32;
 
 /// The master keys: the first seals, all open.
-pub struct MasterKeys(Vec<Zeroizing<[u8; LENGTH]>>);
+pub struct MasterKeys(Vec<MasterKey>);
 
 impl std::fmt::Debug for MasterKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "MasterKeys({})", self.0.len())
+        write!(f, "MasterKeys({})", self.names())
     }
+}
+
+/// One master key. Its name stands in what it seals.
+struct MasterKey {
+    name: String,
+    bytes: Zeroizing<[u8; LENGTH]>,
 }
 
 impl MasterKeys {
@@ -55,7 +62,12 @@ impl MasterKeys {
     pub(super) fn load_or_create(settings: &KeySettings) -> Result<Self, KeyError> {
         if settings.master_key.is_none() {
             let path = &settings.master_key_file;
-            create_file(path).map_err(|cause| fault(&path.display().to_string(), &cause.to_string()))?;
+            match create_master_key_file(path) {
+                // There is one; or another instance was first, and its key is the one.
+                Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {}
+                Err(cause) => return Err(fault(&path.display().to_string(), &cause.to_string())),
+                Ok(()) => {}
+            }
         }
         Self::load(settings)
     }
@@ -70,9 +82,19 @@ impl MasterKeys {
         let master = self.0.first().ok_or_else(|| KeyError::MasterKey("no master key".to_owned()))?;
         let mut header = JweHeader::new();
         header.set_content_encryption("A256GCM");
+        header.set_key_id(&master.name);
         let payload = Zeroizing::new(key.to_string());
-        let encrypter = A256GCMKW.encrypter_from_bytes(master.as_slice())?;
+        let encrypter = A256GCMKW.encrypter_from_bytes(master.bytes.as_slice())?;
         Ok(jwe::serialize_compact(payload.as_bytes(), &header, &encrypter)?)
+    }
+
+    /// The name of the one that seals: a digest, no secret.
+    pub(super) fn sealing(&self) -> &str {
+        self.0.first().map_or("", |master| &master.name)
+    }
+
+    fn names(&self) -> String {
+        self.0.iter().map(|master| master.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 
     /// Opens what is sealed as key `kid`.
@@ -81,51 +103,71 @@ impl MasterKeys {
         if sealed.split('.').count() != 5 {
             return Err(broken("its sealed half is cut short or no JWE"));
         }
-        let payload = self.0.iter().find_map(|master| open(master.as_slice(), sealed)).ok_or_else(|| {
-            KeyError::MasterKey(format!(
-                "none of the {} configured master key(s) opens key {kid}: the master key is wrong, or the row is damaged",
-                self.0.len()
-            ))
+        let payload = self.0.iter().find_map(|master| open(&master.bytes, sealed)).ok_or_else(|| {
+            match header_of(sealed).as_ref().and_then(JweHeader::key_id) {
+                Some(name) if self.0.iter().any(|master| master.name == name) => {
+                    broken("its sealed half is damaged: bring the row back from a backup")
+                }
+                name => KeyError::MasterKey(format!(
+                    "the master key is wrong: key {kid} is sealed under {}, and those configured are {} \
+                     (keys.master_key_file or keys.master_key names them)",
+                    name.unwrap_or("an unnamed one"),
+                    self.names()
+                )),
+            }
         })?;
         let key = Jwk::from_bytes(&*payload).map_err(|_| broken("its sealed half is no JWK"))?;
         if key.key_id() == Some(kid) { Ok(key) } else { Err(broken("its sealed half is another key's")) }
     }
 }
 
-fn open(master: &[u8], sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
+fn open(master: &[u8; LENGTH], sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
     let decrypter = A256GCMKW.decrypter_from_bytes(master).ok()?;
     jwe::deserialize_compact(sealed, &decrypter).ok().map(|(payload, _)| Zeroizing::new(payload))
 }
 
-fn parse_key(text: &str) -> Result<Zeroizing<[u8; LENGTH]>, String> {
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).map(Zeroizing::new);
-    let key = bytes.ok().and_then(|bytes| <[u8; LENGTH]>::try_from(bytes.as_slice()).ok());
-    key.map(Zeroizing::new).ok_or_else(|| format!("must be {LENGTH} bytes as base64url (43 characters)"))
+/// What a JWE says of itself, before anything is verified: for messages alone.
+fn header_of(sealed: &str) -> Option<JweHeader> {
+    let header = BASE64_URL_SAFE_NO_PAD.decode(sealed.split('.').next()?).ok()?;
+    JweHeader::from_bytes(&header).ok()
 }
 
-/// Makes the file whole or not at all, and never over another: it is written aside and then linked into place.
-fn create_file(path: &Path) -> std::io::Result<()> {
+fn parse_key(text: &str) -> Result<MasterKey, String> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).map(Zeroizing::new);
+    let key = bytes.ok().and_then(|bytes| <[u8; LENGTH]>::try_from(bytes.as_slice()).ok());
+    let bytes = key.map(Zeroizing::new);
+    let bytes = bytes.ok_or_else(|| format!("must be {LENGTH} bytes as base64url (43 characters)"))?;
+    // A digest of 256 random bits tells nothing about them.
+    let digest = Sha256::digest(*bytes);
+    Ok(MasterKey { name: BASE64_URL_SAFE_NO_PAD.encode(&digest[..6]), bytes })
+}
+
+/// A new master key as it is written down.
+pub fn generate_master_key() -> std::io::Result<Zeroizing<String>> {
+    let mut key = Zeroizing::new([0; LENGTH]);
+    SysRng.try_fill_bytes(key.as_mut_slice()).map_err(std::io::Error::other)?;
+    Ok(Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(key.as_slice())))
+}
+
+/// Writes a new master key to a file whole or not at all, and never over another: it is written aside and then linked
+/// into place. The error is `AlreadyExists` where there is one.
+pub fn create_master_key_file(path: &Path) -> std::io::Result<()> {
     if path.exists() {
-        return Ok(());
+        return Err(ErrorKind::AlreadyExists.into());
     }
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
-    let mut key = Zeroizing::new([0; LENGTH]);
-    SysRng.try_fill_bytes(key.as_mut_slice()).map_err(std::io::Error::other)?;
-    let text = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(key.as_slice()) + "\n");
+    let key = generate_master_key()?;
     // A name of its own: in a container every process is number 1, and a crash may have left one behind.
     let aside =
         path.with_extension(format!("new-{:016x}", SysRng.try_next_u64().map_err(std::io::Error::other)?));
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    let written = file.write_all(key.as_bytes()).and_then(|()| file.write_all(b"\n"));
+    let written = written.and_then(|()| file.sync_all());
     let linked = written.and_then(|()| fs::hard_link(&aside, path));
     fs::remove_file(&aside)?;
-    match linked {
-        // Another instance was first: its key is the one.
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        other => other,
-    }
+    linked
 }
 
 fn fault(place: &str, problem: &str) -> KeyError {
@@ -166,6 +208,8 @@ mod tests {
         assert!(swapped.contains("another key's"), "{swapped}");
         let cut = master.unseal("a", &sealed[..40]).unwrap_err().to_string();
         assert!(cut.contains("cut short"), "{cut}");
+        let shortened = master.unseal("a", &sealed[..sealed.len() - 4]).unwrap_err().to_string();
+        assert!(shortened.contains("damaged"), "{shortened}");
     }
 
     #[test]
@@ -173,9 +217,9 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/master.key");
-        create_file(&path).unwrap();
+        create_master_key_file(&path).unwrap();
         let first = fs::read_to_string(&path).unwrap();
-        create_file(&path).unwrap();
+        assert_eq!(create_master_key_file(&path).unwrap_err().kind(), ErrorKind::AlreadyExists);
         assert_eq!(fs::read_to_string(&path).unwrap(), first);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);

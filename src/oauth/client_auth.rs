@@ -124,7 +124,7 @@ async fn implied_id(issuer: &Issuer, request: &Request) -> Result<Option<String>
         let has_password = request.form.get("password").is_some();
         return Ok(issuer.settings.oauth.default_client.clone().filter(|_| has_password));
     };
-    let ring = issuer.keys.ring();
+    let ring = issuer.keys.current().await?;
     if let Some(token) = RefreshToken::decode(token, ring.mac()) {
         let find = move |conn: &mut _| sessions::find(conn, token.session.as_bytes());
         return Ok(issuer.store.read(find).await?.map(|session| session.client_id));

@@ -5,7 +5,7 @@ use super::request::Asked;
 use super::{Issuer, OAuthError, TokenResponse, issue, rules};
 use crate::accounts::Grant;
 
-pub(super) fn run(
+pub(super) async fn run(
     issuer: &Issuer,
     client: &AuthenticatedClient,
     asked: Asked,
@@ -15,5 +15,6 @@ pub(super) fn run(
     }
     let scope = rules::grant_scope(&asked, client, &client.scopes)?;
     let audience = rules::audience(&asked, &issue::allowed_audience(issuer, client))?;
-    issue::access_token(issuer, issue::Grantee { client, login: None, scope, audience }, issuer.clock.now())
+    let grantee = issue::Grantee { client, login: None, scope, audience };
+    issue::access_token(issuer, &*issuer.keys.current().await?, grantee, issuer.clock.now())
 }

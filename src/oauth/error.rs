@@ -138,7 +138,14 @@ impl From<StoreError> for OAuthError {
 
 impl From<KeyError> for OAuthError {
     fn from(error: KeyError) -> Self {
-        Self::Internal(error.to_string())
+        match error {
+            KeyError::Store(error) => error.into(),
+            // The stored ring cannot be taken up: nothing is signed until that is mended.
+            KeyError::MasterKey(_) | KeyError::Broken { .. } | KeyError::Raced => {
+                Self::Unavailable(error.to_string())
+            }
+            error => Self::Internal(error.to_string()),
+        }
     }
 }
 

@@ -51,7 +51,7 @@ impl Issuer {
             });
         }
         let token = request.form.require("token")?;
-        let ring = self.keys.ring();
+        let ring = self.keys.current().await?;
         let now = self.clock.now();
         let found = if let Some(claims) = access_token::verify(&ring, token, &self.url, now) {
             self.store.read(move |conn| active_access(conn, claims)).await?

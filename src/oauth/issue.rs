@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{Issuer, OAuthError};
 use crate::accounts::{Client, Scopes, User};
 use crate::clock::Timestamp;
+use crate::keys::Ring;
 use crate::tokens::claims::Audience;
 use crate::tokens::session::Policy;
 use crate::tokens::{AccessClaims, SessionId, access_token};
@@ -47,6 +48,7 @@ pub(super) struct Grantee<'a> {
 /// Signs an access token; the answer still lacks a refresh token.
 pub(super) fn access_token(
     issuer: &Issuer,
+    ring: &Ring,
     grantee: Grantee<'_>,
     now: Timestamp,
 ) -> Result<TokenResponse, OAuthError> {
@@ -76,7 +78,7 @@ pub(super) fn access_token(
     };
     let typ = client.token_type.unwrap_or(settings.token_type);
     Ok(TokenResponse {
-        access_token: access_token::sign(&issuer.keys.ring(), &claims, typ)?.into(),
+        access_token: access_token::sign(ring, &claims, typ)?.into(),
         token_type: "Bearer",
         expires_in: exp.since(now).as_secs(),
         refresh_token: None,

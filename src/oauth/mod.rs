@@ -59,7 +59,9 @@ impl Issuer {
         match TokenRequest::parse(&request.form)? {
             TokenRequest::Password(asked) => password_grant::run(self, &client, asked).await,
             TokenRequest::RefreshToken(asked) => refresh_token_grant::run(self, &client, asked).await,
-            TokenRequest::ClientCredentials(asked) => client_credentials_grant::run(self, &client, asked),
+            TokenRequest::ClientCredentials(asked) => {
+                client_credentials_grant::run(self, &client, asked).await
+            }
         }
     }
 }

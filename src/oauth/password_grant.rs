@@ -34,6 +34,7 @@ pub(super) async fn run(
     let user = User::from_row(&verified.row)?;
     let scope = rules::grant_scope(&request.asked, client, &user.allowed(&client.scopes))?;
 
+    let ring = issuer.keys.current().await?;
     let now = issuer.clock.now();
     let policy = issue::policy(issuer, client);
     let id = SessionId::generate(now);
@@ -53,8 +54,8 @@ pub(super) async fn run(
         ends_at: Timestamp::from_unix(row.ends_at),
     };
     let grantee = issue::Grantee { client, login: Some(login), scope, audience };
-    let response = issue::access_token(issuer, grantee, now)?;
-    let refresh_token = RefreshToken { session: id, generation: 0 }.encode(issuer.keys.ring().mac())?;
+    let response = issue::access_token(issuer, &ring, grantee, now)?;
+    let refresh_token = RefreshToken { session: id, generation: 0 }.encode(ring.mac())?;
     open(issuer, client, verified, row).await?;
     if client.grants.contains(&Grant::RefreshToken) {
         return Ok(response.with_refresh_token(refresh_token));

@@ -8,6 +8,7 @@ use super::request::RefreshRequest;
 use super::{Issuer, OAuthError, Reason, TokenResponse, issue, rules};
 use crate::accounts::{Grant, Scopes, User};
 use crate::clock::Timestamp;
+use crate::keys::Ring;
 use crate::store::sessions::find_with_user;
 use crate::tokens::session::{self, Policy, Standing};
 use crate::tokens::{RefreshToken, Rotation, Session};
@@ -21,7 +22,7 @@ pub(super) async fn run(
         return Err(OAuthError::UnauthorizedClient("the client may not use the refresh_token grant"));
     }
     let now = issuer.clock.now();
-    let ring = issuer.keys.ring();
+    let ring = issuer.keys.current().await?;
     let presented = RefreshToken::decode(request.refresh_token.expose_secret(), ring.mac())
         .ok_or(OAuthError::InvalidGrant(Reason::Malformed))?;
     let (session, user) = find(issuer, presented).await?;
@@ -30,7 +31,9 @@ pub(super) async fn run(
     }
     let policy = issue::policy(issuer, client);
     let response = match session::judge(&session, presented.generation, policy.leeway, now) {
-        Standing::Current | Standing::Repeat => Some(sign(issuer, client, &session, &user, &request, now)?),
+        Standing::Current | Standing::Repeat => {
+            Some(sign(issuer, &ring, client, &session, &user, &request, now)?)
+        }
         // Nothing to sign: straight to closing the session.
         Standing::Reused => None,
         Standing::Closed => return Err(OAuthError::InvalidGrant(Reason::Closed)),
@@ -51,6 +54,7 @@ async fn find(issuer: &Issuer, presented: RefreshToken) -> Result<(Session, User
 /// The access token. Its scope is what is left of the grant by what the client and the user may have today.
 fn sign(
     issuer: &Issuer,
+    ring: &Ring,
     client: &AuthenticatedClient,
     session: &Session,
     user: &User,
@@ -70,7 +74,7 @@ fn sign(
         amr: &session.amr,
         ends_at: session.ends_at,
     };
-    issue::access_token(issuer, issue::Grantee { client, login: Some(login), scope, audience }, now)
+    issue::access_token(issuer, ring, issue::Grantee { client, login: Some(login), scope, audience }, now)
 }
 
 /// What was granted at the login, as far as the client may still have it.

@@ -12,7 +12,7 @@ impl Issuer {
         let token = request.form.require("token")?;
         // Nobody is named, not even by the token: there is nothing to revoke.
         let Some(client) = client else { return Ok(()) };
-        let ring = self.keys.ring();
+        let ring = self.keys.current().await?;
         let now = self.clock.now();
         if let Some(claims) = access_token::verify(&ring, token, &self.url, now) {
             if claims.client_id == client.id {

@@ -12,7 +12,7 @@ impl Issuer {
     pub async fn userinfo(&self, authorization: Option<&str>) -> Result<Map<String, Value>, OAuthError> {
         let token = authorization.and_then(bearer).ok_or(OAuthError::InvalidToken(Reason::Missing))?;
         let refused = |reason| OAuthError::InvalidToken(reason);
-        let claims = access_token::verify(&self.keys.ring(), token, &self.url, self.clock.now())
+        let claims = access_token::verify(&*self.keys.current().await?, token, &self.url, self.clock.now())
             .ok_or(refused(Reason::Malformed))?;
         let find = move |conn: &mut _| {
             if blacklist::refuses(conn, &claims)? {

@@ -73,7 +73,7 @@ fn connect_sqlite(path: &Path, access: Access) -> Result<SqliteConnection, Store
     let mut connection = SqliteConnection::establish(name).map_err(|cause| fault(cause.to_string()))?;
     // A commit is on the disk before anybody hears of it; another process (the CLI) may hold the lock for a while.
     let settings = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                    PRAGMA foreign_keys = ON;";
+                    PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;";
     connection.batch_execute(settings).map_err(|cause| fault(cause.to_string()))?;
     if access == Access::Read {
         connection.batch_execute("PRAGMA query_only = ON;")?;

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::schema::{key_ring, mac_keys, signing_keys};
-use super::sessions::Swap;
+use super::sessions::{self, Selection, Swap};
 use super::{Conn, StoreError};
 
 /// A signing key's row.
@@ -14,7 +14,7 @@ pub struct SigningKeyRow {
     pub kid: String,
     /// JWS algorithm.
     pub algorithm: String,
-    /// `next`, `active` or `retired`.
+    /// `next`, `active`, `retired` or `revoked`.
     pub state: String,
     /// Public JWK as JSON.
     pub public_jwk: String,
@@ -26,8 +26,16 @@ pub struct SigningKeyRow {
     pub published_at: i64,
     /// When it began to sign.
     pub activated_at: Option<i64>,
-    /// When it ceased to sign.
+    /// When it ceased to sign, or was replaced before it did.
     pub retired_at: Option<i64>,
+    /// When it was withdrawn.
+    pub revoked_at: Option<i64>,
+    /// What let it sign.
+    pub promoted_by: Option<String>,
+    /// Seconds: how long verifiers may not know of a key that is published while this one is.
+    pub propagation_time: i64,
+    /// Seconds: how long it stays published once retired.
+    pub retention: i64,
 }
 
 /// A key that authenticates refresh tokens.
@@ -53,6 +61,21 @@ pub struct RingRows {
     pub mac: Vec<MacKeyRow>,
 }
 
+/// A change of the ring: all of it, or nothing when the ring is not at `version` any more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RingChange {
+    /// What it was made from.
+    pub version: i64,
+    /// Signing keys to add or overwrite, in an order that never has two keys in one state.
+    pub signing: Vec<SigningKeyRow>,
+    /// Signing keys to forget.
+    pub forgotten: Vec<String>,
+    /// The MAC keys from now on; none: as they are.
+    pub mac: Option<Vec<MacKeyRow>>,
+    /// Whether every session is closed, and when and why.
+    pub close_sessions: Option<(i64, &'static str)>,
+}
+
 /// The ring's version alone: what instances poll.
 pub fn version(conn: &mut Conn) -> Result<i64, StoreError> {
     Ok(key_ring::table.find(1).select(key_ring::version).get_result(conn)?)
@@ -70,27 +93,34 @@ pub fn load(conn: &mut Conn) -> Result<RingRows, StoreError> {
     })
 }
 
-/// Claims the right to change the ring within this transaction: only one of those who saw `version` gets it.
-pub fn advance(conn: &mut Conn, version: i64) -> Result<Swap, StoreError> {
-    let seen = key_ring::table.find(1).filter(key_ring::version.eq(version));
-    let changed = diesel::update(seen).set(key_ring::version.eq(version + 1)).execute(conn)?;
-    Ok(if changed == 1 { Swap::Won } else { Swap::Lost })
+/// Makes a change within this transaction, if nobody made another since its version was read. Counts the sessions that
+/// it closed.
+pub fn apply(conn: &mut Conn, change: &RingChange) -> Result<(Swap, usize), StoreError> {
+    let seen = key_ring::table.find(1).filter(key_ring::version.eq(change.version));
+    if diesel::update(seen).set(key_ring::version.eq(change.version + 1)).execute(conn)? != 1 {
+        return Ok((Swap::Lost, 0));
+    }
+    for key in &change.signing {
+        put_signing(conn, key)?;
+    }
+    let forgotten = signing_keys::table.filter(signing_keys::kid.eq_any(&change.forgotten));
+    diesel::delete(forgotten).execute(conn)?;
+    if let Some(keys) = &change.mac {
+        diesel::delete(mac_keys::table).execute(conn)?;
+        for key in keys {
+            diesel::insert_into(mac_keys::table).values(key).execute(conn)?;
+        }
+    }
+    let closed = match change.close_sessions {
+        Some((now, reason)) => sessions::close_all(conn, &Selection::All, reason, now)?,
+        None => 0,
+    };
+    Ok((Swap::Won, closed))
 }
 
-/// Adds a signing key.
-pub fn insert_signing(conn: &mut Conn, key: &SigningKeyRow) -> Result<(), StoreError> {
-    diesel::insert_into(signing_keys::table).values(key).execute(conn)?;
-    Ok(())
-}
-
-/// Overwrites a signing key.
-pub fn update_signing(conn: &mut Conn, key: &SigningKeyRow) -> Result<(), StoreError> {
-    diesel::update(signing_keys::table.find(&key.kid)).set(key).execute(conn)?;
-    Ok(())
-}
-
-/// Adds a MAC key.
-pub fn insert_mac(conn: &mut Conn, key: &MacKeyRow) -> Result<(), StoreError> {
-    diesel::insert_into(mac_keys::table).values(key).execute(conn)?;
+fn put_signing(conn: &mut Conn, key: &SigningKeyRow) -> Result<(), StoreError> {
+    if diesel::update(signing_keys::table.find(&key.kid)).set(key).execute(conn)? == 0 {
+        diesel::insert_into(signing_keys::table).values(key).execute(conn)?;
+    }
     Ok(())
 }

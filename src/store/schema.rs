@@ -72,6 +72,10 @@ diesel::table! {
         published_at -> BigInt,
         activated_at -> Nullable<BigInt>,
         retired_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+        promoted_by -> Nullable<Text>,
+        propagation_time -> BigInt,
+        retention -> BigInt,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::tokens::AccessClaims;
 /// Signs claims with the active key.
 pub fn sign(ring: &Ring, claims: &AccessClaims, typ: TokenType) -> Result<String, KeyError> {
     let payload = serde_json::to_vec(claims).map_err(|error| KeyError::Crypto(error.to_string()))?;
-    ring.sign(&payload, typ.as_str())
+    ring.sign(&payload, typ.as_str(), Timestamp::from_unix(claims.iat))
 }
 
 /// The claims of a token that this issuer signed with a key that is still published, and that has not expired.

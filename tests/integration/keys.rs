@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::support::{START, Service, decode, load};
 use chancery::app::App;
 use chancery::clock::Clock;
-use chancery::keys::{KeyError, KeyState, Keys};
+use chancery::keys::{KeyError, KeyState, Keys, Promotion};
 
 fn kid(token: &str) -> String {
     decode(token).1["kid"].as_str().unwrap().to_owned()
@@ -23,13 +23,13 @@ async fn a_rotation_before_the_propagation_time_is_refused_and_changes_nothing()
     let keys = &service.app.issuer.keys;
     service.pass(3599);
     let before = keys.list().await.unwrap().len();
-    let refused = keys.rotate(false).await.unwrap_err();
+    let refused = keys.rotate(Promotion::Command).await.unwrap_err();
     assert!(matches!(refused, KeyError::TooEarly(_)));
     let safe_at = START + Duration::from_secs(3600);
     assert!(refused.to_string().contains(&safe_at.to_string()), "{refused}");
     assert_eq!(keys.list().await.unwrap().len(), before);
     service.pass(1);
-    keys.rotate(false).await.unwrap();
+    keys.rotate(Promotion::Command).await.unwrap();
 }
 
 #[actix_rt::test]
@@ -38,7 +38,7 @@ async fn a_rotation_lets_the_published_key_sign_and_keeps_the_old_one_published(
     let old = service.login().await;
     let before = published(&service).await;
     service.pass(3600);
-    service.app.issuer.keys.rotate(false).await.unwrap();
+    service.app.issuer.keys.rotate(Promotion::Command).await.unwrap();
     let new = service.login().await;
     assert_ne!(kid(old.text("access_token")), kid(new.text("access_token")));
     assert!(before.contains(&kid(new.text("access_token"))), "it was published beforehand");
@@ -53,7 +53,7 @@ async fn a_retired_key_loses_its_private_half_and_leaves_after_the_retention() {
     let service = Service::start().await;
     let old = kid(service.login().await.text("access_token"));
     let keys = &service.app.issuer.keys;
-    keys.rotate(true).await.unwrap();
+    keys.rotate(Promotion::Forced).await.unwrap();
     let rows = service.store().read(chancery::store::keys::load).await.unwrap();
     let retired = rows.signing.iter().find(|row| row.kid == old).unwrap();
     assert_eq!((retired.state.as_str(), &retired.sealed_private_jwk), ("retired", &None));
@@ -71,7 +71,7 @@ async fn an_instance_takes_up_what_another_rotated() {
     let service = Service::start().await;
     let settings = service.app.issuer.settings.keys.clone();
     let other = Keys::open(service.store().clone(), service.clock.clone(), settings).await.unwrap();
-    other.rotate(true).await.unwrap();
+    other.rotate(Promotion::Forced).await.unwrap();
     let before = kid(service.login().await.text("access_token"));
     service.app.issuer.keys.reload().await.unwrap();
     let after = kid(service.login().await.text("access_token"));
@@ -82,7 +82,7 @@ async fn an_instance_takes_up_what_another_rotated() {
 async fn rotations_at_once_are_one_rotation() {
     let service = Service::start().await;
     let keys = &service.app.issuer.keys;
-    let results = futures_util::future::join_all((0..4).map(|_| keys.rotate(true))).await;
+    let results = futures_util::future::join_all((0..4).map(|_| keys.rotate(Promotion::Forced))).await;
     let done = results.iter().filter(|result| result.is_ok()).count();
     let raced = results.iter().filter(|result| matches!(result, Err(KeyError::Raced))).count();
     assert!(done >= 1 && done + raced == 4, "{results:?}");
@@ -123,8 +123,8 @@ async fn a_wrong_or_missing_master_key_is_a_clear_error_and_changes_nothing() {
 #[actix_rt::test]
 async fn larger_keys_sign_too() {
     let service = Service::start_with(&[("keys.rsa_bits", "3072")]).await;
-    service.app.issuer.keys.rotate(true).await.unwrap();
-    service.app.issuer.keys.rotate(true).await.unwrap();
+    service.app.issuer.keys.rotate(Promotion::Forced).await.unwrap();
+    service.app.issuer.keys.rotate(Promotion::Forced).await.unwrap();
     let login = service.login().await;
     let signature = login.text("access_token").rsplit('.').next().unwrap().len();
     assert_eq!(signature, 512);

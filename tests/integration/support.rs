@@ -12,7 +12,7 @@ use chancery::app::{App, open_store};
 use chancery::clock::{Clock, Timestamp};
 use chancery::config::{Settings, Sources};
 use chancery::store::Store;
-use chancery::store::keys::{self, RingRows};
+use chancery::store::keys::{self, RingChange, RingRows};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -240,16 +240,9 @@ pub fn load(folder: &TempDir, url: &str, settings: &[(&str, &str)]) -> Settings 
 async fn install_ring(settings: &Settings) {
     let ring = RING.get_or_init(make_ring).await.clone();
     let store = open_store(settings).await.unwrap();
-    let install = move |conn: &mut _| {
-        for _ in 0..ring.version {
-            let version = keys::version(conn)?;
-            keys::advance(conn, version)?;
-        }
-        for key in &ring.signing {
-            keys::insert_signing(conn, key)?;
-        }
-        ring.mac.iter().try_for_each(|key| keys::insert_mac(conn, key))
-    };
+    let change =
+        RingChange { version: 0, signing: ring.signing, mac: Some(ring.mac), ..RingChange::default() };
+    let install = move |conn: &mut _| keys::apply(conn, &change);
     store.write(install).await.unwrap();
 }
 

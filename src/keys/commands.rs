@@ -1,0 +1,256 @@
+//! What changes the stored ring. Each change is worked out from what is stored and is a compare-and-swap on the ring's
+//! version: whoever loses the race looks again at what the winner left.
+
+use std::sync::Arc;
+
+use super::key::Sealed;
+use super::pair::crypto;
+use super::rotation::{self, Revocation, Rotated};
+use super::{KeyError, KeyPair, Keys, MasterKeys, Promises, Promotion, SigningKey, Stored, mac};
+use crate::clock::{Clock, Timestamp};
+use crate::config::KeySettings;
+use crate::store::Store;
+use crate::store::keys::{self as table, RingChange};
+use crate::store::sessions::Swap;
+
+/// Every loss is somebody else's progress: this ends a fault, not a race.
+const PATIENCE: usize = 32;
+
+/// What a resealing did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resealed {
+    /// The name of the master key that everything is sealed under now: a digest of it.
+    pub master_key: String,
+    /// How many keys that are.
+    pub count: usize,
+}
+
+impl Stored {
+    fn change(&self, signing: &[&SigningKey]) -> RingChange {
+        let signing = signing.iter().map(|key| key.to_row()).collect();
+        RingChange { version: self.rows.version, signing, ..RingChange::default() }
+    }
+}
+
+impl Keys {
+    /// Promotes the next key, retires the active one and publishes a new next one, all or nothing; refuses while a
+    /// verifier may not know the next key, unless forced.
+    pub async fn rotate(&self, by: Promotion) -> Result<Rotated, KeyError> {
+        // Before the work of making a key.
+        rotation::check_promotion(&self.list().await?, by, self.clock.now())?;
+        let (fresh, promises) = (self.generate().await?, Promises::of(&self.settings));
+        // Forced twice at once means once.
+        let attempts = if by.waits() { PATIENCE } else { 1 };
+        let work = |stored: &Stored, now| {
+            let rotated = rotation::rotate(&stored.keys, &fresh, promises, by, now)?;
+            Ok(Some((stored.change(&[&rotated.former, &rotated.active, &rotated.next]), rotated)))
+        };
+        let (rotated, _) = self.change(attempts, work).await?.ok_or(KeyError::Raced)?;
+        self.take_up().await?;
+        tracing::info!(
+            target: "chancery::audit", event = "keys_rotated", by = by.name(), active = rotated.active.kid,
+            retired = rotated.former.kid, next = rotated.next.kid, "the signing key was rotated"
+        );
+        Ok(rotated)
+    }
+
+    /// Rotates when the schedule says so. Losing to another instance or a command is as good as doing it.
+    pub(super) async fn rotate_if_due(&self) -> Result<bool, KeyError> {
+        let interval = self.settings.rotation_interval;
+        // The ring in memory tells well enough; what is stored is looked at before anything is done.
+        let is_due = |keys: &[SigningKey]| {
+            let scheduled = rotation::scheduled_at(keys, interval)?;
+            Ok::<_, KeyError>(scheduled.is_some_and(|time| self.clock.now() >= time))
+        };
+        if !is_due(self.ring().published())? || !is_due(&self.list().await?)? {
+            return Ok(false);
+        }
+        match self.rotate(Promotion::Schedule).await {
+            Ok(_) => Ok(true),
+            Err(KeyError::TooEarly(_) | KeyError::Raced) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Withdraws a key at once, and with `close_sessions` ends every session and replaces the key of refresh tokens.
+    /// None when it was withdrawn before; beside it, how many sessions were closed. The key that comes in its place may
+    /// be unknown to verifiers yet.
+    pub async fn revoke(
+        &self,
+        kid: &str,
+        close_sessions: bool,
+    ) -> Result<(Option<Revocation>, usize), KeyError> {
+        let (fresh, promises) = (self.generate().await?, Promises::of(&self.settings));
+        let work = |stored: &Stored, now: Timestamp| {
+            let revocation = rotation::revoke(&stored.keys, kid, &fresh, promises, now)?;
+            if revocation.is_none() && !close_sessions {
+                return Ok(None);
+            }
+            let changed = revocation
+                .iter()
+                .flat_map(|done| [Some(&done.revoked), done.active.as_ref(), done.next.as_ref()]);
+            let mut change = stored.change(&changed.flatten().collect::<Vec<_>>());
+            if close_sessions {
+                change.close_sessions = Some((now.as_unix(), "key_revoked"));
+                change.mac = Some(vec![mac::generate(&stored.rows.mac, &self.master(), now)?]);
+            }
+            Ok(Some((change, revocation)))
+        };
+        let (revocation, closed) = self.change(PATIENCE, work).await?.unwrap_or((None, 0));
+        self.take_up().await?;
+        tracing::warn!(
+            target: "chancery::audit", event = "key_revoked", kid, closed_sessions = closed, "a signing key was revoked"
+        );
+        Ok((revocation, closed))
+    }
+
+    /// Publishes a key pair from elsewhere as the next key, in place of the one that was; returns that and the new one.
+    pub async fn import(&self, pair: KeyPair) -> Result<[SigningKey; 2], KeyError> {
+        let fresh = Sealed::of(pair, &self.master())?;
+        let replaced = self.replace_next(&fresh, |_| true).await?.ok_or(KeyError::Raced)?;
+        tracing::info!(
+            target: "chancery::audit", event = "key_imported", kid = replaced[1].kid, replaced = replaced[0].kid,
+            "a signing key was imported"
+        );
+        Ok(replaced)
+    }
+
+    /// Replaces a next key that is not of the algorithm that is set.
+    pub(super) async fn prepare_next(&self) -> Result<(), KeyError> {
+        let algorithm = self.settings.algorithm;
+        let is_another =
+            |keys: &[SigningKey]| rotation::next(keys).is_ok_and(|key| key.algorithm != algorithm);
+        if !is_another(&self.list().await?) {
+            return Ok(());
+        }
+        let fresh = self.generate().await?;
+        if let Some([replaced, next]) = self.replace_next(&fresh, is_another).await? {
+            tracing::info!(
+                target: "chancery::audit", event = "next_key_replaced", kid = next.kid, replaced = replaced.kid,
+                %algorithm, "the next key has the algorithm that is set"
+            );
+        }
+        Ok(())
+    }
+
+    async fn replace_next(
+        &self,
+        fresh: &Sealed,
+        condition: impl Fn(&[SigningKey]) -> bool,
+    ) -> Result<Option<[SigningKey; 2]>, KeyError> {
+        let promises = Promises::of(&self.settings);
+        let work = |stored: &Stored, now| {
+            if !condition(&stored.keys) {
+                return Ok(None);
+            }
+            let keys = rotation::replace_next(&stored.keys, fresh, promises, now)?;
+            Ok(Some((stored.change(&[&keys[0], &keys[1]]), keys)))
+        };
+        let replaced = self.change(PATIENCE, work).await?;
+        self.take_up().await?;
+        Ok(replaced.map(|(keys, _)| keys))
+    }
+
+    /// Forgets the records of keys that left the JWKS by themselves, before a time if one is given; returns their ids.
+    pub async fn purge(&self, before: Option<Timestamp>) -> Result<Vec<String>, KeyError> {
+        let work = |stored: &Stored, now: Timestamp| {
+            let forgotten = rotation::forgettable(&stored.keys, before.map_or(now, |time| time.min(now)));
+            let change = RingChange { forgotten: forgotten.clone(), ..stored.change(&[]) };
+            Ok((!forgotten.is_empty()).then_some((change, forgotten)))
+        };
+        let forgotten = self.change(PATIENCE, work).await?.map(|(kids, _)| kids).unwrap_or_default();
+        if !forgotten.is_empty() {
+            tracing::info!(
+                target: "chancery::audit", event = "keys_purged", count = forgotten.len(), "records of keys were deleted"
+            );
+        }
+        Ok(forgotten)
+    }
+
+    /// Seals everything that is sealed under the first master key.
+    pub async fn reseal(&self) -> Result<Resealed, KeyError> {
+        let master = self.master();
+        let work = |stored: &Stored, _| {
+            let mut resealed = Vec::new();
+            for key in &stored.keys {
+                if let Some(sealed) = &key.sealed {
+                    let private = master.unseal(&key.kid, sealed)?;
+                    resealed.push(SigningKey { sealed: Some(master.seal(&private)?), ..key.clone() });
+                }
+            }
+            let mac =
+                stored.rows.mac.iter().map(|row| mac::reseal(row, &master)).collect::<Result<Vec<_>, _>>()?;
+            let count = resealed.len() + mac.len();
+            let change = RingChange { mac: Some(mac), ..stored.change(&resealed.iter().collect::<Vec<_>>()) };
+            Ok(Some((change, count)))
+        };
+        let (count, _) = self.change(PATIENCE, work).await?.ok_or(KeyError::Raced)?;
+        let master_key = master.sealing().to_owned();
+        tracing::info!(
+            target: "chancery::audit", event = "keys_resealed", master_key, count, "the keys were sealed anew"
+        );
+        Ok(Resealed { master_key, count })
+    }
+
+    /// Raises the promises of the keys in use to what this instance needs.
+    pub(super) async fn raise_promises(&self) -> Result<(), KeyError> {
+        let own = Promises::of(&self.settings);
+        let work = |stored: &Stored, _| {
+            let raised = rotation::raise_promises(&stored.keys, own);
+            Ok((!raised.is_empty()).then(|| (stored.change(&raised.iter().collect::<Vec<_>>()), ())))
+        };
+        self.change(PATIENCE, work).await.map(drop)
+    }
+
+    /// Works a change out from what is stored and makes it; none: there is nothing to change. Beside the result stands
+    /// the number of sessions that were closed.
+    async fn change<R>(
+        &self,
+        attempts: usize,
+        work: impl Fn(&Stored, Timestamp) -> Result<Option<(RingChange, R)>, KeyError>,
+    ) -> Result<Option<(R, usize)>, KeyError> {
+        for _ in 0..attempts {
+            let stored = self.stored().await?;
+            let Some((change, result)) = work(&stored, self.clock.now())? else { return Ok(None) };
+            let (swap, closed) = self.store.write(move |conn| table::apply(conn, &change)).await?;
+            if swap == Swap::Won {
+                return Ok(Some((result, closed)));
+            }
+        }
+        Err(KeyError::Raced)
+    }
+
+    async fn generate(&self) -> Result<Sealed, KeyError> {
+        generate(self.master(), self.settings.clone()).await
+    }
+}
+
+/// The first ring: a key that signs at once, since no verifier can have cached an older JWKS, and the next one. Losing
+/// the race to another instance is as good as winning it.
+pub(super) async fn create_first_keys(
+    store: &Store,
+    settings: &KeySettings,
+    version: i64,
+    clock: &Clock,
+) -> Result<(), KeyError> {
+    let master = Arc::new(MasterKeys::load_or_create(settings)?);
+    let promises = Promises::of(settings);
+    let first = generate(Arc::clone(&master), settings.clone()).await?;
+    let second = generate(Arc::clone(&master), settings.clone()).await?;
+    let now = clock.now();
+    let active = SigningKey::next(&first, promises, now).activated(Promotion::First, now);
+    let next = SigningKey::next(&second, promises, now);
+    let change = RingChange {
+        version,
+        signing: vec![active.to_row(), next.to_row()],
+        mac: Some(vec![mac::generate(&[], &master, now)?]),
+        ..RingChange::default()
+    };
+    store.write(move |conn| table::apply(conn, &change)).await?;
+    Ok(())
+}
+
+async fn generate(master: Arc<MasterKeys>, settings: KeySettings) -> Result<Sealed, KeyError> {
+    let make = move || Sealed::of(KeyPair::generate(settings.algorithm, settings.rsa_bits)?, &master);
+    tokio::task::spawn_blocking(make).await.unwrap_or_else(|failure| Err(crypto(failure)))
+}
