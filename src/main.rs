@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use chancery::cli::Cli;
+use chancery::clock::Clock;
 use clap::Parser;
 
 #[global_allocator]
@@ -10,7 +11,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match actix_rt::System::new().block_on(cli.run()) {
+    match actix_rt::System::new().block_on(cli.run(Clock::System)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("chancery: {failure}");

@@ -33,7 +33,7 @@ const NAME: &str = "demo";
 const PASSWORD: &str = "demo-password";
 
 impl Dev {
-    pub(super) async fn run(self, mut sources: Sources) -> Result<(), Failure> {
+    pub(super) async fn run(self, mut sources: Sources, clock: Clock) -> Result<(), Failure> {
         if sources.file.is_some() {
             let hint = "dev has settings of its own: use --data-dir, or serve with --config";
             return Err(Failure::Usage(hint.to_owned()));
@@ -48,7 +48,7 @@ impl Dev {
         sources.flags.push(("issuer.url", format!("http://{address}")));
         let settings = Settings::load(&sources)?;
         telemetry::start(&settings.log);
-        let app = App::open(settings, Clock::System).await?;
+        let app = App::open(settings, clock).await?;
         make_demo_accounts(&app).await?;
         print_lines(address, &file);
         serve::serve(app, listener).await

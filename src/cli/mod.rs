@@ -63,25 +63,25 @@ enum Command {
 }
 
 impl Cli {
-    /// Runs the command.
-    pub async fn run(self) -> Result<(), Failure> {
+    /// Runs the command by this clock.
+    pub async fn run(self, clock: Clock) -> Result<(), Failure> {
         let sources = Sources::of_process(self.config);
         match self.command {
-            Command::Dev(command) => command.run(sources).await,
-            Command::Serve(command) => command.run(sources).await,
+            Command::Dev(command) => command.run(sources, clock).await,
+            Command::Serve(command) => command.run(sources, clock).await,
             Command::Migrate(command) => command.run(&sources),
             Command::Config(command) => command.run(&sources).await,
             Command::Users(command @ users::Users::Create(_)) => {
-                command.run(&Admin::create(&sources).await?).await
+                command.run(&Admin::create(&sources, clock).await?).await
             }
             Command::Clients(command @ clients::Clients::Create(_)) => {
-                command.run(&Admin::create(&sources).await?).await
+                command.run(&Admin::create(&sources, clock).await?).await
             }
-            Command::Users(command) => command.run(&Admin::open(&sources).await?).await,
-            Command::Clients(command) => command.run(&Admin::open(&sources).await?).await,
-            Command::Sessions(command) => command.run(&Admin::open(&sources).await?).await,
+            Command::Users(command) => command.run(&Admin::open(&sources, clock).await?).await,
+            Command::Clients(command) => command.run(&Admin::open(&sources, clock).await?).await,
+            Command::Sessions(command) => command.run(&Admin::open(&sources, clock).await?).await,
             Command::Keys(keys::Keys::GenerateMasterKey(command)) => command.run(),
-            Command::Keys(command) => command.run(&Admin::open(&sources).await?).await,
+            Command::Keys(command) => command.run(&Admin::open(&sources, clock).await?).await,
             Command::Healthcheck(command) => command.run(&sources),
         }
     }
@@ -96,20 +96,20 @@ struct Admin {
 
 impl Admin {
     /// On a database that is there: in the wrong folder an empty one would only mislead.
-    async fn open(sources: &Sources) -> Result<Self, Failure> {
+    async fn open(sources: &Sources, clock: Clock) -> Result<Self, Failure> {
         let settings = Settings::load(sources)?;
         migrations::check_exists(settings.database.expose()).map_err(app::StartError::from)?;
-        Self::connect(settings).await
+        Self::connect(settings, clock).await
     }
 
     /// Makes the database if need be.
-    async fn create(sources: &Sources) -> Result<Self, Failure> {
-        Self::connect(Settings::load(sources)?).await
+    async fn create(sources: &Sources, clock: Clock) -> Result<Self, Failure> {
+        Self::connect(Settings::load(sources)?, clock).await
     }
 
-    async fn connect(settings: Settings) -> Result<Self, Failure> {
+    async fn connect(settings: Settings, clock: Clock) -> Result<Self, Failure> {
         telemetry::start(&settings.log);
         let store = app::open_store(&settings).await.map_err(app::StartError::from)?;
-        Ok(Self { settings, clock: Clock::System, store })
+        Ok(Self { settings, clock, store })
     }
 }

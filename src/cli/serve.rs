@@ -19,7 +19,7 @@ pub struct Serve {
 }
 
 impl Serve {
-    pub(super) async fn run(self, mut sources: Sources) -> Result<(), Failure> {
+    pub(super) async fn run(self, mut sources: Sources, clock: Clock) -> Result<(), Failure> {
         sources.flags.extend(self.bind.map(|bind| ("server.bind", bind.to_string())));
         let settings = Settings::load(&sources)?;
         telemetry::start(&settings.log);
@@ -28,7 +28,7 @@ impl Serve {
         }
         let listener = listen(settings.server.bind, "server.bind or --bind")?;
         let metrics = settings.metrics.bind.map(|bind| listen(bind, "metrics.bind")).transpose()?;
-        let app = App::open(settings, Clock::System).await?;
+        let app = App::open(settings, clock).await?;
         if let Some(listener) = metrics {
             tracing::info!(at = %listener.local_addr()?, "serving metrics");
             actix_rt::spawn(http::serve_metrics(app.clone(), listener)?);

@@ -7,6 +7,8 @@ mod import;
 mod key;
 mod mac;
 mod metrics;
+#[cfg(test)]
+mod model;
 mod pair;
 mod promises;
 mod ring;

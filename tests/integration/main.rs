@@ -16,6 +16,7 @@ mod migrations;
 mod password_grant;
 mod refresh_token_grant;
 mod revocation;
+mod rotation_simulation;
 mod scopes_and_resources;
 mod session_model;
 mod store;

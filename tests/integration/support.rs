@@ -1,6 +1,7 @@
 //! A whole service for one test: its own database, its own port, a clock that the test moves.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -30,7 +31,7 @@ pub struct Service {
     pub url: String,
     pub clock: Clock,
     pub http: reqwest::Client,
-    pub folder: TempDir,
+    pub folder: Arc<TempDir>,
     server: ServerHandle,
 }
 
@@ -81,12 +82,23 @@ impl Service {
 
     /// With settings given as `("tokens.audience", "x")`.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Arc::new(tempfile::tempdir().unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let settings = load(&folder, &url, settings);
-        let clock = Clock::manual(START);
         install_ring(&settings).await;
+        Self::listen(folder, listener, settings, Clock::manual(START)).await
+    }
+
+    /// Another instance of the same issuer: on the same database and by the same clock.
+    pub async fn beside(&self) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let settings = Settings::clone(&self.app.issuer.settings);
+        Self::listen(Arc::clone(&self.folder), listener, settings, self.clock.clone()).await
+    }
+
+    async fn listen(folder: Arc<TempDir>, listener: TcpListener, settings: Settings, clock: Clock) -> Self {
+        let url = format!("http://{}", listener.local_addr().unwrap());
         let app = App::open(settings, clock.clone()).await.unwrap();
         let server = chancery::http::serve(app.clone(), listener, Some(1)).unwrap();
         let handle = server.handle();
