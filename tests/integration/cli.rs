@@ -43,7 +43,7 @@ impl Place {
     }
 
     /// The same database as a running service.
-    fn of(service: &Service) -> Self {
+    pub fn of(service: &Service) -> Self {
         let mut place = Self::new();
         let database = format!("sqlite://{}", service.folder.path().join("chancery.db").display());
         place.set("CHANCERY__DATABASE__URL", &database);
@@ -261,28 +261,6 @@ fn an_unusable_database_is_one_clear_line() {
 fn healthcheck_tells_that_nobody_answers() {
     let place = Place::new();
     assert!(place.run("healthcheck --address 127.0.0.1:1").assert(1).stderr.contains("does not answer"));
-}
-
-#[actix_rt::test]
-async fn keys_are_listed_and_rotated_beside_a_running_server() {
-    let service = Service::start().await;
-    let place = Place::of(&service);
-    let before = place.run("keys list --json").json();
-    let state = |list: &Value, state: &str| {
-        list.as_array().unwrap().iter().find(|key| key["state"] == state).unwrap()["kid"].clone()
-    };
-    // The service's clock stands in the future, where the next key was published.
-    let early = place.run("keys rotate").assert(5).stderr;
-    assert!(early.contains("--force") && early.contains("2027-"), "{early}");
-    place.run("keys rotate --dry-run").assert(5);
-    assert_eq!(place.run("keys list --json").json(), before);
-    let rotated = place.run("keys rotate --force --json").json();
-    assert_eq!(rotated["active"], state(&before, "next"));
-    assert_eq!(rotated["retired"], state(&before, "active"));
-    service.app.issuer.keys.reload().await.unwrap();
-    let (_, header) = super::support::decode(service.login().await.text("access_token"));
-    assert_eq!(header["kid"], rotated["active"]);
-    assert!(place.run("keys list").assert(0).stdout.contains("retired"));
 }
 
 #[actix_rt::test]

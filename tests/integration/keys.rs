@@ -7,11 +7,20 @@ use chancery::app::App;
 use chancery::clock::Clock;
 use chancery::keys::{KeyError, KeyState, Keys, Promotion};
 
-fn kid(token: &str) -> String {
+pub fn keys_of(service: &Service) -> &Keys {
+    &service.app.issuer.keys
+}
+
+pub async fn kid_of(service: &Service, state: &str) -> String {
+    let keys = keys_of(service).list().await.unwrap();
+    keys.iter().find(|key| key.state.name() == state).unwrap().kid.clone()
+}
+
+pub fn kid(token: &str) -> String {
     decode(token).1["kid"].as_str().unwrap().to_owned()
 }
 
-async fn published(service: &Service) -> Vec<String> {
+pub async fn published(service: &Service) -> Vec<String> {
     let jwks = service.get("/.well-known/jwks.json").await.assert_ok();
     let keys = jwks.body["keys"].as_array().unwrap();
     keys.iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
@@ -129,4 +138,114 @@ async fn larger_keys_sign_too() {
     let signature = login.text("access_token").rsplit('.').next().unwrap().len();
     assert_eq!(signature, 512);
     assert!(service.is_active(login.text("access_token")).await);
+}
+
+async fn service_token(service: &Service, secret: &str) -> super::support::Reply {
+    service.post_as(("worker", secret), "/token", &[("grant_type", "client_credentials")]).await
+}
+
+#[actix_rt::test]
+async fn the_schedule_rotates_when_it_is_due_and_not_before() {
+    let service = Service::start_with(&[("keys.rotation_interval", "2h")]).await;
+    service.pass(7199);
+    assert!(!keys_of(&service).tend().await.unwrap());
+    service.pass(1);
+    assert!(keys_of(&service).tend().await.unwrap());
+    assert!(!keys_of(&service).tend().await.unwrap());
+    let list = keys_of(&service).list().await.unwrap();
+    let active = list.iter().find(|key| key.is_active()).unwrap();
+    assert_eq!(active.promoted_by, Some(Promotion::Schedule));
+}
+
+#[actix_rt::test]
+async fn without_an_interval_no_server_rotates() {
+    let service = Service::start_with(&[("keys.rotation_interval", "0s")]).await;
+    service.pass(10 * 365 * 24 * 3600);
+    assert!(!keys_of(&service).tend().await.unwrap());
+}
+
+#[actix_rt::test]
+async fn of_instances_and_commands_that_rotate_at_once_one_does_a_hundred_times() {
+    let settings =
+        [("keys.algorithm", "EdDSA"), ("keys.rotation_interval", "1h"), ("keys.propagation_time", "1h")];
+    let service = Service::start_with(&settings).await;
+    let instances = [service.beside().await, service.beside().await];
+    for round in 1..=100 {
+        service.pass(3600);
+        let servers = [&service, &instances[0], &instances[1]];
+        let tend = servers.map(|one| keys_of(one).tend());
+        let settings = service.app.issuer.settings.keys.clone();
+        let command = || async {
+            let keys = Keys::open(service.store().clone(), service.clock.clone(), settings.clone()).await;
+            keys.unwrap().rotate(Promotion::Command).await
+        };
+        let (by_schedule, one, other) =
+            tokio::join!(futures_util::future::join_all(tend), command(), command());
+        let by_schedule = by_schedule.into_iter().filter(|done| *done.as_ref().unwrap()).count();
+        let by_command = [one, other].iter().filter(|done| done.is_ok()).count();
+        assert_eq!(by_schedule + by_command, 1, "round {round}");
+    }
+    let list = keys_of(&service).list().await.unwrap();
+    assert_eq!(list.iter().filter(|key| key.activated_at().is_some()).count(), 101);
+}
+
+#[actix_rt::test]
+async fn a_forced_rotation_is_on_record() {
+    let service = Service::start().await;
+    keys_of(&service).rotate(Promotion::Forced).await.unwrap();
+    let list = keys_of(&service).list().await.unwrap();
+    let promotions: Vec<_> = list.iter().filter_map(|key| key.promoted_by).collect();
+    assert_eq!(promotions.len(), 2);
+    assert!(promotions.contains(&Promotion::First) && promotions.contains(&Promotion::Forced));
+}
+
+#[actix_rt::test]
+async fn an_instance_with_a_longer_retention_or_propagation_binds_the_others() {
+    let service = Service::start().await;
+    let generous = [("keys.retention", "40h"), ("keys.propagation_time", "3h")];
+    let settings = load(&service.folder, &service.url, &generous);
+    let _other = App::open(settings, service.clock.clone()).await.unwrap();
+    let old = kid_of(&service, "active").await;
+    service.pass(3600);
+    let early = keys_of(&service).rotate(Promotion::Command).await.unwrap_err();
+    assert!(matches!(early, KeyError::TooEarly(_)), "{early}");
+    service.pass(2 * 3600);
+    keys_of(&service).rotate(Promotion::Command).await.unwrap();
+    service.pass(40 * 3600 - 1);
+    keys_of(&service).reload().await.unwrap();
+    assert!(published(&service).await.contains(&old));
+    service.pass(1);
+    keys_of(&service).reload().await.unwrap();
+    assert!(!published(&service).await.contains(&old));
+}
+
+#[actix_rt::test]
+async fn an_instance_that_cannot_take_up_the_ring_signs_no_more_and_still_publishes() {
+    let service = Service::start().await;
+    let secret = service.confidential("worker").await;
+    service_token(&service, &secret).await.assert_ok();
+    let before = published(&service).await;
+    let damage = |sealed: &'static str| {
+        move |conn: &mut _| {
+            let mut rows = chancery::store::keys::load(conn)?;
+            let row = rows.signing.iter_mut().find(|row| row.state == "next").unwrap();
+            let (version, whole) = (rows.version, row.sealed_private_jwk.replace(sealed.to_owned()));
+            let change = chancery::store::keys::RingChange {
+                version,
+                signing: vec![row.clone()],
+                ..Default::default()
+            };
+            chancery::store::keys::apply(conn, &change)?;
+            Ok(whole)
+        }
+    };
+    let whole = service.store().write(damage("damaged")).await.unwrap().unwrap();
+    service.pass(10);
+    service_token(&service, &secret).await.assert_ok();
+    service.pass(1);
+    let refused = service_token(&service, &secret).await;
+    refused.assert_error(503, "temporarily_unavailable");
+    assert_eq!(published(&service).await, before);
+    service.store().write(damage(whole.leak())).await.unwrap();
+    service_token(&service, &secret).await.assert_ok();
 }

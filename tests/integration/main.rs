@@ -4,12 +4,14 @@
 
 mod accounts;
 mod cli;
+mod cli_keys;
 mod cli_settings;
 mod client_authentication;
 mod client_credentials;
 mod concurrency;
 mod discovery;
 mod introspection;
+mod key_commands;
 mod keys;
 mod malformed_requests;
 mod migrations;

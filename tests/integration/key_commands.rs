@@ -1,0 +1,117 @@
+//! What the commands on signing keys do to a running service.
+
+use super::keys::{keys_of, kid, kid_of, published};
+use super::support::{START, Service, decode, load};
+use chancery::app::App;
+use chancery::keys::{KeyError, Keys, Promotion};
+
+#[actix_rt::test]
+async fn a_revoked_key_is_gone_at_once_and_the_next_one_signs() {
+    let service = Service::start().await;
+    let login = service.login().await;
+    let stolen = kid(login.text("access_token"));
+    assert!(service.is_active(login.text("access_token")).await);
+    let (revocation, closed) = keys_of(&service).revoke(&stolen, false).await.unwrap();
+    assert_eq!((revocation.unwrap().revoked.kid, closed), (stolen.clone(), 0));
+    assert!(!published(&service).await.contains(&stolen));
+    assert!(!service.is_active(login.text("access_token")).await);
+    let refreshed = service.refresh(login.text("refresh_token")).await.assert_ok();
+    assert_ne!(kid(refreshed.text("access_token")), stolen);
+    assert!(service.is_active(refreshed.text("access_token")).await);
+    let again = keys_of(&service).revoke(&stolen, false).await.unwrap();
+    assert!(again.0.is_none(), "a second time changes nothing");
+    let row = service.store().read(chancery::store::keys::load).await.unwrap();
+    let row = row.signing.into_iter().find(|row| row.kid == stolen).unwrap();
+    assert_eq!((row.state.as_str(), row.sealed_private_jwk), ("revoked", None));
+}
+
+#[actix_rt::test]
+async fn a_revocation_may_close_every_session_and_spend_the_key_of_refresh_tokens() {
+    let service = Service::start().await;
+    let (login, other) = (service.login().await, service.login().await);
+    let stolen = kid(login.text("access_token"));
+    let (_, closed) = keys_of(&service).revoke(&stolen, true).await.unwrap();
+    assert_eq!(closed, 2);
+    for login in [&login, &other] {
+        service.refresh(login.text("refresh_token")).await.assert_error(400, "invalid_grant");
+    }
+    let fresh = service.login().await;
+    service.refresh(fresh.text("refresh_token")).await.assert_ok();
+    let (revoked_before, closed) = keys_of(&service).revoke(&stolen, true).await.unwrap();
+    assert!(revoked_before.is_none());
+    assert_eq!(closed, 1, "the sessions are closed all the same");
+}
+
+#[actix_rt::test]
+async fn a_revoked_next_key_is_replaced_and_the_interlock_begins_anew() {
+    let service = Service::start().await;
+    let (active, next) = (kid_of(&service, "active").await, kid_of(&service, "next").await);
+    service.pass(3600);
+    keys_of(&service).revoke(&next, false).await.unwrap();
+    assert_eq!(kid_of(&service, "active").await, active);
+    assert!(matches!(keys_of(&service).rotate(Promotion::Command).await, Err(KeyError::TooEarly(_))));
+    assert!(matches!(keys_of(&service).revoke("nobody", false).await, Err(KeyError::NotFound(_))));
+}
+
+#[actix_rt::test]
+async fn a_server_with_another_algorithm_replaces_the_next_key_and_old_tokens_live_on() {
+    let service = Service::start().await;
+    let old = service.login().await;
+    let settings = load(&service.folder, &service.url, &[("keys.algorithm", "ES256")]);
+    let moved = App::open(settings, service.clock.clone()).await.unwrap().issuer.keys;
+    keys_of(&service).reload().await.unwrap();
+    assert_eq!(published(&service).await.len(), 2, "the replaced key never signed and is gone at once");
+    service.pass(3600);
+    let refreshed = service.refresh(old.text("refresh_token")).await.assert_ok();
+    assert_eq!(decode(refreshed.text("access_token")).1["alg"], "RS256");
+    moved.rotate(Promotion::Command).await.unwrap();
+    keys_of(&service).reload().await.unwrap();
+    let new = service.login().await;
+    assert_eq!(decode(new.text("access_token")).1["alg"], "ES256");
+    assert!(service.is_active(new.text("access_token")).await);
+    assert!(service.is_active(refreshed.text("access_token")).await);
+    let metadata = service.get("/.well-known/oauth-authorization-server").await.assert_ok();
+    let algorithms = &metadata.body["id_token_signing_alg_values_supported"];
+    assert_eq!(*algorithms, serde_json::json!(["ES256", "RS256"]));
+    let jwks = service.get("/.well-known/jwks.json").await.body;
+    assert_eq!(jwks["keys"][0]["alg"], "ES256", "the one that signs comes first");
+}
+
+#[actix_rt::test]
+async fn records_of_keys_that_left_are_purged_and_those_of_revoked_keys_stay() {
+    let service = Service::start_with(&[("keys.algorithm", "EdDSA")]).await;
+    let keys = keys_of(&service);
+    let first = kid_of(&service, "active").await;
+    keys.rotate(Promotion::Forced).await.unwrap();
+    let second = kid_of(&service, "active").await;
+    keys.revoke(&second, false).await.unwrap();
+    let replaced = kid_of(&service, "retired").await;
+    assert_eq!(keys.purge(None).await.unwrap().len(), 1, "the key that never signed");
+    assert_ne!(replaced, second);
+    service.pass(25 * 3600);
+    assert_eq!(keys.purge(Some(START)).await.unwrap(), Vec::<String>::new());
+    assert_eq!(keys.purge(None).await.unwrap(), [first]);
+    let left = keys.list().await.unwrap();
+    assert!(left.iter().any(|key| key.kid == second));
+    assert_eq!(left.len(), 3);
+}
+
+#[actix_rt::test]
+async fn a_resealed_ring_opens_with_the_new_master_key_alone() {
+    let service = Service::start().await;
+    let login = service.login().await;
+    let (old, new) =
+        ("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE");
+    let both = load(&service.folder, &service.url, &[("keys.master_key", &format!("{new} {old}"))]);
+    let keys = Keys::open(service.store().clone(), service.clock.clone(), both.keys.clone()).await.unwrap();
+    assert_eq!(keys.reseal().await.unwrap().count, 3);
+    let alone = load(&service.folder, &service.url, &[("keys.master_key", new)]);
+    let moved = App::open(alone, service.clock.clone()).await.unwrap();
+    let token =
+        chancery::tokens::RefreshToken::decode(login.text("refresh_token"), moved.issuer.keys.ring().mac());
+    assert!(token.is_some(), "the refresh token's key is the same");
+    let opened =
+        Keys::open(service.store().clone(), service.clock.clone(), service.app.issuer.settings.keys.clone());
+    let refused = opened.await.unwrap_err().to_string();
+    assert!(refused.contains("master key is wrong"), "{refused}");
+}
