@@ -12,14 +12,22 @@ pub async fn livez() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "ok" }))
 }
 
-/// The database takes writes too.
+/// The database takes writes, and there is a key to sign with.
 pub async fn readyz(app: Data<App>) -> HttpResponse {
-    match app.issuer.store.write(keys::version).await {
-        Ok(_) => HttpResponse::Ok().json(json!({ "status": "ok", "database": "ok" })),
+    let database = app.issuer.store.write(keys::version).await.map(drop);
+    let signing = app.issuer.keys.current().await.map(drop);
+    let part = |outcome: Result<(), String>| match outcome {
+        Ok(()) => "ok",
         Err(error) => {
-            tracing::warn!(%error, "not ready");
-            HttpResponse::ServiceUnavailable()
-                .json(json!({ "status": "unavailable", "database": "unavailable" }))
+            tracing::warn!(error, "not ready");
+            "unavailable"
         }
-    }
+    };
+    let is_ready = database.is_ok() && signing.is_ok();
+    let mut response = if is_ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    response.json(json!({
+        "status": if is_ready { "ok" } else { "unavailable" },
+        "database": part(database.map_err(|error| error.to_string())),
+        "keys": part(signing.map_err(|error| error.to_string())),
+    }))
 }

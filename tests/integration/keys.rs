@@ -245,6 +245,9 @@ async fn an_instance_that_cannot_take_up_the_ring_signs_no_more_and_still_publis
     service.pass(1);
     let refused = service_token(&service, &secret).await;
     refused.assert_error(503, "temporarily_unavailable");
+    let readiness = service.get("/readyz").await;
+    assert_eq!((readiness.status, readiness.text("keys")), (503, "unavailable"));
+    assert_eq!(readiness.text("database"), "ok");
     assert_eq!(published(&service).await, before);
     service.store().write(damage(whole.leak())).await.unwrap();
     service_token(&service, &secret).await.assert_ok();
