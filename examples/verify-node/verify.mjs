@@ -4,11 +4,14 @@ import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 
+// What Chancery may sign with, no HS256 among them: the public key would be its secret.
+const algorithms = ['RS256', 'PS256', 'ES256', 'EdDSA']
+
 // The claims of a good token. A service calls this with one key set for its whole life: that caches the keys, and
 // fetches them again only when it meets an unknown one or they are old.
 async function verify(keys, token, issuer, audience) {
   const { payload } = await jwtVerify(token, keys, {
-    algorithms: ['RS256'], // never what the token's header says
+    algorithms, // and of those the one that the issuer's JWK names: never what the token's header says (RFC 8725)
     typ: 'at+jwt', // other kinds of token that the same keys may sign are no access tokens (RFC 9068 section 4)
     issuer,
     audience,

@@ -7,15 +7,21 @@ from typing import Any
 
 import jwt
 
+# What Chancery may sign with, no HS256 among them: the public key would be its secret.
+ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA"]
+
 
 def verify(keys: jwt.PyJWKClient, token: str, issuer: str, audience: str) -> dict[str, Any]:
     """The claims of a good token. A service calls this with one PyJWKClient for its whole life: that caches the keys,
     and fetches them again only when it meets an unknown one or they are old."""
     key = keys.get_signing_key_from_jwt(token)
+    # The issuer's JWK names the algorithm, never the token's header (RFC 8725 section 3.1).
+    if key.algorithm_name not in ALGORITHMS:
+        raise jwt.InvalidAlgorithmError(f"the key is for {key.algorithm_name}, which is not allowed")
     decoded = jwt.decode_complete(
         token,
         key,
-        algorithms=["RS256"],  # never what the token's header says
+        algorithms=[key.algorithm_name],
         issuer=issuer,
         audience=audience,
         options={"require": ["exp", "iat", "sub", "client_id", "jti"]},

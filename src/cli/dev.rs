@@ -150,7 +150,7 @@ curl -s {url}/.well-known/jwks.json; echo
 # 5. Verify offline, here in Python. Needs PyJWT: pip install 'pyjwt[crypto]', in a virtual environment if you like.
 python3 -c 'import sys, jwt
 key = jwt.PyJWKClient(sys.argv[1] + "/.well-known/jwks.json").get_signing_key_from_jwt(sys.argv[2])
-print(jwt.decode(sys.argv[2], key, algorithms=["RS256"], audience=sys.argv[1], issuer=sys.argv[1]))' {url} "$ACCESS"
+print(jwt.decode(sys.argv[2], key, algorithms=[key.algorithm_name], audience=sys.argv[1], issuer=sys.argv[1]))' {url} "$ACCESS"
 
 # 6. Show the spent refresh token again: refused, and the session is closed with all its tokens.
 curl -s {url}/token -d grant_type=refresh_token -d client_id={NAME} -d refresh_token=$REFRESH; echo

@@ -8,7 +8,7 @@ use super::pair::crypto;
 use super::rotation::{self, Revocation, Rotated};
 use super::{KeyError, KeyPair, Keys, MasterKeys, Promises, Promotion, SigningKey, Stored, mac};
 use crate::clock::{Clock, Timestamp};
-use crate::config::KeySettings;
+use crate::config::{Algorithm, KeySettings};
 use crate::store::Store;
 use crate::store::keys::{self as table, RingChange};
 use crate::store::sessions::Swap;
@@ -36,16 +36,19 @@ impl Keys {
     /// Promotes the next key, retires the active one and publishes a new next one, all or nothing; refuses while a
     /// verifier may not know the next key, unless forced.
     pub async fn rotate(&self, by: Promotion) -> Result<Rotated, KeyError> {
+        let seen = self.stored().await?;
         // Before the work of making a key.
-        rotation::check_promotion(&self.list().await?, by, self.clock.now())?;
-        let (fresh, promises) = (self.generate().await?, Promises::of(&self.settings));
-        // Forced twice at once means once.
-        let attempts = if by.waits() { PATIENCE } else { 1 };
+        rotation::check_promotion(&seen.keys, by, self.clock.now())?;
+        let (fresh, promises) = (self.generate_like(&seen).await?, Promises::of(&self.settings));
         let work = |stored: &Stored, now| {
+            // Forced twice at once means once; without force the interlock sees to that.
+            if !by.waits() && stored.rows.version != seen.rows.version {
+                return Err(KeyError::Raced);
+            }
             let rotated = rotation::rotate(&stored.keys, &fresh, promises, by, now)?;
             Ok(Some((stored.change(&[&rotated.former, &rotated.active, &rotated.next]), rotated)))
         };
-        let (rotated, _) = self.change(attempts, work).await?.ok_or(KeyError::Raced)?;
+        let (rotated, _) = self.change(work).await?.ok_or(KeyError::Raced)?;
         self.take_up().await?;
         tracing::info!(
             target: "chancery::audit", event = "keys_rotated", by = by.name(), active = rotated.active.kid,
@@ -80,7 +83,8 @@ impl Keys {
         kid: &str,
         close_sessions: bool,
     ) -> Result<(Option<Revocation>, usize), KeyError> {
-        let (fresh, promises) = (self.generate().await?, Promises::of(&self.settings));
+        let fresh = self.generate_like(&self.stored().await?).await?;
+        let promises = Promises::of(&self.settings);
         let work = |stored: &Stored, now: Timestamp| {
             let revocation = rotation::revoke(&stored.keys, kid, &fresh, promises, now)?;
             if revocation.is_none() && !close_sessions {
@@ -96,7 +100,7 @@ impl Keys {
             }
             Ok(Some((change, revocation)))
         };
-        let (revocation, closed) = self.change(PATIENCE, work).await?.unwrap_or((None, 0));
+        let Some((revocation, closed)) = self.change(work).await? else { return Ok((None, 0)) };
         self.take_up().await?;
         tracing::warn!(
             target: "chancery::audit", event = "key_revoked", kid, closed_sessions = closed, "a signing key was revoked"
@@ -123,7 +127,7 @@ impl Keys {
         if !is_another(&self.list().await?) {
             return Ok(());
         }
-        let fresh = self.generate().await?;
+        let fresh = self.generate(algorithm).await?;
         if let Some([replaced, next]) = self.replace_next(&fresh, is_another).await? {
             tracing::info!(
                 target: "chancery::audit", event = "next_key_replaced", kid = next.kid, replaced = replaced.kid,
@@ -146,7 +150,7 @@ impl Keys {
             let keys = rotation::replace_next(&stored.keys, fresh, promises, now)?;
             Ok(Some((stored.change(&[&keys[0], &keys[1]]), keys)))
         };
-        let replaced = self.change(PATIENCE, work).await?;
+        let replaced = self.change(work).await?;
         self.take_up().await?;
         Ok(replaced.map(|(keys, _)| keys))
     }
@@ -158,7 +162,7 @@ impl Keys {
             let change = RingChange { forgotten: forgotten.clone(), ..stored.change(&[]) };
             Ok((!forgotten.is_empty()).then_some((change, forgotten)))
         };
-        let forgotten = self.change(PATIENCE, work).await?.map(|(kids, _)| kids).unwrap_or_default();
+        let forgotten = self.change(work).await?.map(|(kids, _)| kids).unwrap_or_default();
         if !forgotten.is_empty() {
             tracing::info!(
                 target: "chancery::audit", event = "keys_purged", count = forgotten.len(), "records of keys were deleted"
@@ -184,7 +188,7 @@ impl Keys {
             let change = RingChange { mac: Some(mac), ..stored.change(&resealed.iter().collect::<Vec<_>>()) };
             Ok(Some((change, count)))
         };
-        let (count, _) = self.change(PATIENCE, work).await?.ok_or(KeyError::Raced)?;
+        let (count, _) = self.change(work).await?.ok_or(KeyError::Raced)?;
         let master_key = master.sealing().to_owned();
         tracing::info!(
             target: "chancery::audit", event = "keys_resealed", master_key, count, "the keys were sealed anew"
@@ -199,17 +203,16 @@ impl Keys {
             let raised = rotation::raise_promises(&stored.keys, own);
             Ok((!raised.is_empty()).then(|| (stored.change(&raised.iter().collect::<Vec<_>>()), ())))
         };
-        self.change(PATIENCE, work).await.map(drop)
+        self.change(work).await.map(drop)
     }
 
     /// Works a change out from what is stored and makes it; none: there is nothing to change. Beside the result stands
     /// the number of sessions that were closed.
     async fn change<R>(
         &self,
-        attempts: usize,
         work: impl Fn(&Stored, Timestamp) -> Result<Option<(RingChange, R)>, KeyError>,
     ) -> Result<Option<(R, usize)>, KeyError> {
-        for _ in 0..attempts {
+        for _ in 0..PATIENCE {
             let stored = self.stored().await?;
             let Some((change, result)) = work(&stored, self.clock.now())? else { return Ok(None) };
             let (swap, closed) = self.store.write(move |conn| table::apply(conn, &change)).await?;
@@ -220,8 +223,16 @@ impl Keys {
         Err(KeyError::Raced)
     }
 
-    async fn generate(&self) -> Result<Sealed, KeyError> {
-        generate(self.master(), self.settings.clone()).await
+    /// A key of the next key's algorithm: servers see to it when they start that it is the one that is set, and a
+    /// command that is run with other settings does not change it.
+    async fn generate_like(&self, stored: &Stored) -> Result<Sealed, KeyError> {
+        self.generate(rotation::next(&stored.keys)?.algorithm).await
+    }
+
+    /// Sealed under the master key that comes first by now, if that opens the ring.
+    async fn generate(&self, algorithm: Algorithm) -> Result<Sealed, KeyError> {
+        self.take_up().await?;
+        generate(self.master(), algorithm, self.settings.rsa_bits).await
     }
 }
 
@@ -235,8 +246,8 @@ pub(super) async fn create_first_keys(
 ) -> Result<(), KeyError> {
     let master = Arc::new(MasterKeys::load_or_create(settings)?);
     let promises = Promises::of(settings);
-    let first = generate(Arc::clone(&master), settings.clone()).await?;
-    let second = generate(Arc::clone(&master), settings.clone()).await?;
+    let first = generate(Arc::clone(&master), settings.algorithm, settings.rsa_bits).await?;
+    let second = generate(Arc::clone(&master), settings.algorithm, settings.rsa_bits).await?;
     let now = clock.now();
     let active = SigningKey::next(&first, promises, now).activated(Promotion::First, now);
     let next = SigningKey::next(&second, promises, now);
@@ -250,7 +261,11 @@ pub(super) async fn create_first_keys(
     Ok(())
 }
 
-async fn generate(master: Arc<MasterKeys>, settings: KeySettings) -> Result<Sealed, KeyError> {
-    let make = move || Sealed::of(KeyPair::generate(settings.algorithm, settings.rsa_bits)?, &master);
+async fn generate(
+    master: Arc<MasterKeys>,
+    algorithm: Algorithm,
+    rsa_bits: usize,
+) -> Result<Sealed, KeyError> {
+    let make = move || Sealed::of(KeyPair::generate(algorithm, rsa_bits)?, &master);
     tokio::task::spawn_blocking(make).await.unwrap_or_else(|failure| Err(crypto(failure)))
 }

@@ -3,8 +3,9 @@
 
 use josekit::jwk::Jwk;
 use josekit::jwk::alg::ec::{EcCurve, EcKeyPair};
-use josekit::jwk::alg::ed::{EdCurve, EdKeyPair};
-use pkcs8::{EncryptedPrivateKeyInfo, ObjectIdentifier, PrivateKeyInfo, SecretDocument};
+use josekit::jwk::alg::ed::EdKeyPair;
+use pkcs8::der::Encode;
+use pkcs8::{EncryptedPrivateKeyInfo, ObjectIdentifier, PrivateKeyInfo, SecretDocument, pkcs5};
 use rsa::RsaPrivateKey;
 use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::traits::{PrivateKeyParts, PublicKeyParts};
@@ -19,40 +20,39 @@ const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1
 /// The sizes that verifiers take.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
+const OLD_ENCRYPTION: &str =
+    "it is encrypted in OpenSSL's old format: write it anew with `openssl pkcs8 -topk8`";
+const OTHER_ENCRYPTION: &str = "it is encrypted in a way that is not supported: write it anew with `openssl pkcs8 -topk8 \
+                                -v2 aes-256-cbc -v2prf hmacWithSHA256`";
+
 /// A PEM file with a private key.
 pub struct PrivateKeyFile {
     label: String,
-    /// The PEM block alone: files may hold parameters or text before it.
+    /// The PEM block alone, as strict parsers want it: files may hold parameters or text before it, and other lines.
     block: Zeroizing<String>,
 }
-
-/// What a file held.
-pub type Imported = KeyPair;
 
 impl PrivateKeyFile {
     /// Finds the private key in a file's text.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let nothing = || unusable("it holds no PEM private key (\"-----BEGIN PRIVATE KEY-----\")");
         let label = |line: &str| {
-            let label = line.trim().strip_prefix("-----BEGIN ")?.strip_suffix("-----")?;
+            let label = line.strip_prefix("-----BEGIN ")?.strip_suffix("-----")?;
             label.ends_with("PRIVATE KEY").then(|| label.to_owned())
         };
-        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-        let (start, label) = lines
-            .iter()
-            .enumerate()
-            .find_map(|(number, line)| Some((number, label(line)?)))
-            .ok_or_else(nothing)?;
+        let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+        let label = lines.find_map(label).ok_or_else(nothing)?;
         let end = format!("-----END {label}-----");
-        let length = lines[start..]
-            .iter()
-            .position(|line| *line == end)
-            .ok_or_else(|| unusable(&format!("it is cut short: there is no \"{end}\"")))?;
-        let block = Zeroizing::new(lines[start..=start + length].join("\n") + "\n");
-        if block.contains("Proc-Type:") {
-            let hint = "it is encrypted in OpenSSL's old format: convert it with `openssl pkcs8 -topk8 -in OLD.pem -out NEW.pem`";
-            return Err(unusable(hint));
+        let mut body = Zeroizing::new(String::with_capacity(text.len()));
+        loop {
+            match lines.next() {
+                Some(line) if line == end => break,
+                Some(line) if line.starts_with("Proc-Type:") => return Err(unusable(OLD_ENCRYPTION)),
+                Some(line) => body.push_str(line),
+                None => return Err(unusable(&format!("it is cut short: there is no \"{end}\""))),
+            }
         }
+        let block = Zeroizing::new(wrapped(&label, &body));
         Ok(Self { label, block })
     }
 
@@ -62,7 +62,7 @@ impl PrivateKeyFile {
     }
 
     /// The key pair, for an algorithm. Takes a while when it is encrypted.
-    pub fn open(&self, passphrase: Option<&str>, algorithm: Algorithm) -> Result<Imported, KeyError> {
+    pub fn open(&self, passphrase: Option<&str>, algorithm: Algorithm) -> Result<KeyPair, KeyError> {
         let private = match self.label.as_str() {
             "RSA PRIVATE KEY" => {
                 of_rsa(&RsaPrivateKey::from_pkcs1_pem(&self.block).map_err(|cause| malformed(&cause))?)?
@@ -71,14 +71,16 @@ impl PrivateKeyFile {
             "PRIVATE KEY" => of_pkcs8(&self.document()?)?,
             "ENCRYPTED PRIVATE KEY" => {
                 let document = self.document()?;
-                let sealed = EncryptedPrivateKeyInfo::try_from(document.as_bytes()).map_err(|_| {
-                    unusable("it is encrypted in a way other than PBES2: write it anew with `openssl pkcs8 -topk8 -v2 aes-256-cbc`")
-                })?;
+                let sealed = EncryptedPrivateKeyInfo::try_from(document.as_bytes())
+                    .map_err(|_| unusable(OTHER_ENCRYPTION))?;
                 let passphrase =
                     passphrase.ok_or_else(|| unusable("it is encrypted: a passphrase is needed"))?;
-                let opened = sealed
-                    .decrypt(passphrase)
-                    .map_err(|_| unusable("the passphrase is wrong, or the file is damaged"))?;
+                let opened = sealed.decrypt(passphrase).map_err(|cause| match cause {
+                    pkcs8::Error::EncryptedPrivateKey(
+                        pkcs5::Error::UnsupportedAlgorithm { .. } | pkcs5::Error::NoPbes1CryptSupport,
+                    ) => unusable(OTHER_ENCRYPTION),
+                    _ => unusable("the passphrase is wrong, or the file is damaged"),
+                })?;
                 of_pkcs8(&opened)?
             }
             other => {
@@ -90,9 +92,13 @@ impl PrivateKeyFile {
         let made_for = suits(&private);
         if !made_for.contains(&algorithm) {
             let names = made_for.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(" or ");
-            return Err(unusable(&format!("it holds a key for {names}, and keys.algorithm is {algorithm}")));
+            let hint = "to change it, set keys.algorithm and restart the servers first";
+            return Err(unusable(&format!(
+                "it holds a key for {names}, and the next key is of {algorithm}: {hint}"
+            )));
         }
         KeyPair::of(private, algorithm)
+            .map_err(|_| unusable("its halves do not belong together, or it is on another curve than P-256"))
     }
 
     fn document(&self) -> Result<SecretDocument, KeyError> {
@@ -114,10 +120,7 @@ fn of_pkcs8(document: &SecretDocument) -> Result<Jwk, KeyError> {
     match info.algorithm.oid {
         RSA_ENCRYPTION => of_rsa(&RsaPrivateKey::try_from(info).map_err(|cause| malformed(&cause))?),
         EC_PUBLIC_KEY => of_ec(EcKeyPair::from_der(der, Some(EcCurve::P256))),
-        ED25519 => match EdKeyPair::from_der(der) {
-            Ok(pair) if pair.curve() == EdCurve::Ed25519 => Ok(pair.to_jwk_private_key()),
-            _ => Err(unusable("its Ed25519 key cannot be read")),
-        },
+        ED25519 => of_ed25519(info),
         RSA_PSS => Err(unusable(
             "it holds a key for RSA-PSS alone: use a plain RSA key (`openssl genpkey -algorithm RSA`), also for PS256",
         )),
@@ -142,7 +145,30 @@ fn of_rsa(key: &RsaPrivateKey) -> Result<Jwk, KeyError> {
 
 fn of_ec(pair: Result<EcKeyPair, josekit::JoseError>) -> Result<Jwk, KeyError> {
     let pair = pair.map_err(|_| unusable("its elliptic-curve key is not on P-256, or cannot be read"))?;
-    Ok(pair.to_jwk_private_key())
+    Ok(pair.to_jwk_key_pair())
+}
+
+fn of_ed25519(info: PrivateKeyInfo<'_>) -> Result<Jwk, KeyError> {
+    // josekit reads the first version alone, which has no public half.
+    let first_version = PrivateKeyInfo::new(info.algorithm, info.private_key);
+    let der = first_version.to_der().map(Zeroizing::new).map_err(|cause| malformed(&cause))?;
+    let pair = EdKeyPair::from_der(&*der).map_err(|_| unusable("its Ed25519 key cannot be read"))?;
+    Ok(pair.to_jwk_key_pair())
+}
+
+/// RFC 7468: 64 characters a line.
+fn wrapped(label: &str, base64: &str) -> String {
+    // Large enough to be never moved, which would leave copies behind.
+    let mut block = String::with_capacity(2 * (base64.len() + label.len()) + 64);
+    block.extend(["-----BEGIN ", label, "-----\n"]);
+    for (place, character) in base64.chars().enumerate() {
+        if place > 0 && place % 64 == 0 {
+            block.push('\n');
+        }
+        block.push(character);
+    }
+    block.extend(["\n-----END ", label, "-----\n"]);
+    block
 }
 
 fn malformed(cause: &dyn std::fmt::Display) -> KeyError {
@@ -151,4 +177,53 @@ fn malformed(cause: &dyn std::fmt::Display) -> KeyError {
 
 fn unusable(problem: &str) -> KeyError {
     KeyError::Unusable(problem.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use josekit::jwk::alg::ed::EdCurve;
+
+    use super::*;
+
+    fn ed25519_pem() -> String {
+        let pair = EdKeyPair::generate(EdCurve::Ed25519).unwrap();
+        String::from_utf8(josekit::jwk::KeyPair::to_pem_private_key(&pair)).unwrap()
+    }
+
+    fn open(text: &str) -> Result<String, String> {
+        let file = PrivateKeyFile::parse(text).map_err(|error| error.to_string())?;
+        file.open(None, Algorithm::EdDsa).map(|pair| pair.kid).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_key_is_found_however_its_lines_are_broken_and_whatever_stands_before_it() {
+        let pem = ed25519_pem();
+        let kid = open(&pem).unwrap();
+        let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        let narrow = body.as_bytes().chunks(20).map(|line| std::str::from_utf8(line).unwrap());
+        let narrow = narrow.collect::<Vec<_>>().join("\r\n");
+        for text in [
+            format!("\u{feff}{pem}"),
+            format!("Bag Attributes\n  friendlyName: x\n{pem}trailing"),
+            format!("-----BEGIN PRIVATE KEY-----\r\n\r\n{narrow}\r\n-----END PRIVATE KEY-----"),
+        ] {
+            assert_eq!(open(&text).as_ref(), Ok(&kid), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_with_what_is_missing() {
+        let pem = ed25519_pem();
+        let cut = &pem[..pem.len() - 10];
+        for (text, said) in [
+            ("", "no PEM private key"),
+            (cut, "cut short"),
+            ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", "cannot be read"),
+            ("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA", "old format"),
+            ("-----BEGIN DSA PRIVATE KEY-----\nAAAA\n-----END DSA PRIVATE KEY-----", "\"DSA PRIVATE KEY\""),
+        ] {
+            let refused = open(text).unwrap_err();
+            assert!(refused.contains(said), "{refused}");
+        }
+    }
 }

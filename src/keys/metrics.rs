@@ -41,6 +41,12 @@ impl Collector for KeyMetrics {
             &|key| usage(key).last().map(|time| (labels(key), Value::Seconds(time.as_unix()))),
         )?;
         family(
+            "chancery_key_activated_timestamp_seconds",
+            "When the key began to sign, in Unix time",
+            MetricType::Gauge,
+            &|key| key.activated_at().map(|time| (labels(key), Value::Seconds(time.as_unix()))),
+        )?;
+        family(
             "chancery_key_age_seconds",
             "How long ago the key was made or imported",
             MetricType::Gauge,

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub use commands::Resealed;
-pub use import::{Imported, PrivateKeyFile};
+pub use import::PrivateKeyFile;
 pub use key::{KeyState, Promotion, SigningKey};
 pub use mac::{MacKey, MacKeys};
 pub use metrics::KeyMetrics;
@@ -189,15 +189,14 @@ impl Keys {
         let now = self.clock.now();
         let rows = self.store.read(table::load).await?;
         let open = |master: &MasterKeys| Ring::open(&rows, master, &self.usages, now);
-        let ring = match open(&self.master()) {
-            Err(KeyError::MasterKey(_)) => {
-                // It was replaced meanwhile: the file is read again.
-                let master = MasterKeys::load(&self.settings)?;
-                let ring = open(&master)?;
+        // The master keys may have been replaced in their file. Until that fits, those at hand are used.
+        let replaced = MasterKeys::load(&self.settings).and_then(|master| Ok((open(&master)?, master)));
+        let ring = match replaced {
+            Ok((ring, master)) => {
                 *self.master.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(master);
                 ring
             }
-            opened => opened?,
+            Err(_) => open(&self.master())?,
         };
         let former = std::mem::replace(
             &mut *self.ring.write().unwrap_or_else(PoisonError::into_inner),

@@ -12,7 +12,7 @@ use super::{KeyState, Promises, Promotion, SigningKey, rotation};
 use crate::clock::Timestamp;
 use crate::config::{Algorithm, CLOCK_SKEW};
 
-const SKEW: i64 = CLOCK_SKEW.as_secs() as i64;
+const SKEW: i64 = CLOCK_SKEW.as_secs().cast_signed();
 
 /// What an instance is set to, such as `config check` accepts. Seconds.
 #[derive(Clone, Copy, Debug)]

@@ -4,6 +4,7 @@ use super::keys::{keys_of, kid, kid_of, published};
 use super::support::{START, Service, decode, load};
 use chancery::app::App;
 use chancery::keys::{KeyError, Keys, Promotion};
+use chancery::tokens::RefreshToken;
 
 #[actix_rt::test]
 async fn a_revoked_key_is_gone_at_once_and_the_next_one_signs() {
@@ -96,22 +97,53 @@ async fn records_of_keys_that_left_are_purged_and_those_of_revoked_keys_stay() {
     assert_eq!(left.len(), 3);
 }
 
+const OLD_MASTER: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+const NEW_MASTER: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
+
+/// The ring as a command sees it.
+async fn open(service: &Service, settings: &[(&str, &str)]) -> Result<Keys, KeyError> {
+    let settings = load(&service.folder, &service.url, settings).keys;
+    Keys::open(service.store().clone(), service.clock.clone(), settings).await
+}
+
 #[actix_rt::test]
 async fn a_resealed_ring_opens_with_the_new_master_key_alone() {
     let service = Service::start().await;
     let login = service.login().await;
-    let (old, new) =
-        ("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE");
-    let both = load(&service.folder, &service.url, &[("keys.master_key", &format!("{new} {old}"))]);
-    let keys = Keys::open(service.store().clone(), service.clock.clone(), both.keys.clone()).await.unwrap();
+    let both = format!("{NEW_MASTER} {OLD_MASTER}");
+    let keys = open(&service, &[("keys.master_key", &both)]).await.unwrap();
     assert_eq!(keys.reseal().await.unwrap().count, 3);
-    let alone = load(&service.folder, &service.url, &[("keys.master_key", new)]);
-    let moved = App::open(alone, service.clock.clone()).await.unwrap();
-    let token =
-        chancery::tokens::RefreshToken::decode(login.text("refresh_token"), moved.issuer.keys.ring().mac());
+    let moved = open(&service, &[("keys.master_key", NEW_MASTER)]).await.unwrap();
+    let token = RefreshToken::decode(login.text("refresh_token"), moved.ring().mac());
     assert!(token.is_some(), "the refresh token's key is the same");
-    let opened =
-        Keys::open(service.store().clone(), service.clock.clone(), service.app.issuer.settings.keys.clone());
-    let refused = opened.await.unwrap_err().to_string();
+    let refused = open(&service, &[("keys.master_key", OLD_MASTER)]).await.unwrap_err().to_string();
     assert!(refused.contains("master key is wrong"), "{refused}");
+}
+
+#[actix_rt::test]
+async fn a_running_server_seals_under_the_master_key_that_comes_first_by_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("master.key");
+    let write = |keys: [&str; 2]| std::fs::write(&file, keys.join("\n")).unwrap();
+    write([OLD_MASTER, NEW_MASTER]);
+    let from_file = [("keys.master_key", ""), ("keys.master_key_file", file.to_str().unwrap())];
+    let service = Service::start_with(&from_file).await;
+    write([NEW_MASTER, OLD_MASTER]);
+    open(&service, &from_file).await.unwrap().reseal().await.unwrap();
+    keys_of(&service).rotate(Promotion::Forced).await.unwrap();
+    open(&service, &[("keys.master_key", NEW_MASTER)]).await.unwrap();
+    // And one that is written down wrongly, or not at all, is not used.
+    for wrong in ["nonsense", "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI"] {
+        std::fs::write(&file, wrong).unwrap();
+        keys_of(&service).rotate(Promotion::Forced).await.unwrap();
+        open(&service, &[("keys.master_key", NEW_MASTER)]).await.unwrap();
+    }
+}
+
+#[actix_rt::test]
+async fn a_command_with_another_algorithm_keeps_the_rings() {
+    let service = Service::start_with(&[("keys.algorithm", "EdDSA")]).await;
+    let keys = open(&service, &[("keys.algorithm", "PS256")]).await.unwrap();
+    let rotated = keys.rotate(Promotion::Forced).await.unwrap();
+    assert_eq!(rotated.next.algorithm.as_str(), "EdDSA");
 }

@@ -64,8 +64,8 @@ impl Verifier {
         if !self.keys.contains_key(&kid) && self.cool_down.is_some_and(|cool_down| waited >= cool_down) {
             self.fetch(world).await;
         }
-        let verify = |key: &Box<dyn JwsVerifier>| jws::deserialize_compact(token, &**key).is_ok();
-        self.keys.get(&kid).is_some_and(verify)
+        let key = self.keys.get(&kid);
+        key.is_some_and(|key| jws::deserialize_compact(token, &**key).is_ok())
     }
 
     async fn fetch(&mut self, world: &World) {
@@ -175,15 +175,15 @@ impl World {
 
 /// What the commands read.
 fn write_settings(service: &Service) {
-    let mut text = String::from("[log]\nfilter = \"off\"\n[issuer]\n");
-    let (_, database) = ("", service.folder.path().join("chancery.db").display().to_string());
-    text += &format!("url = \"{}\"\n[database]\nurl = \"sqlite://{database}\"\n", service.url);
-    text += "[keys]\nmaster_key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\"\n";
-    for (key, value) in SETTINGS.iter().filter_map(|(key, value)| Some((key.strip_prefix("keys.")?, value))) {
-        text += &format!("{key} = \"{value}\"\n");
-    }
-    text += "[jwks]\nmax_age = \"300s\"\n[tokens]\naccess_token_lifetime = \"10m\"\n";
-    std::fs::write(service.folder.path().join("chancery.toml"), text).unwrap();
+    let database = service.folder.path().join("chancery.db").display().to_string();
+    let common = [
+        ("log.filter", "off"),
+        ("issuer.url", &service.url),
+        ("database.url", &format!("sqlite://{database}")),
+        ("keys.master_key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"),
+    ];
+    let lines = common.iter().chain(&SETTINGS).map(|(key, value)| format!("{key} = \"{value}\"\n"));
+    std::fs::write(service.folder.path().join("chancery.toml"), lines.collect::<String>()).unwrap();
 }
 
 /// `chancery keys rotate`, by the injected clock; whether it did.

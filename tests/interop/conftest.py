@@ -8,6 +8,9 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timezone
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +26,9 @@ ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("CHANCERY_BIN", ROOT / "target/debug/chancery")).resolve()
 USERNAME, PASSWORD = "ada", "correct horse battery staple"
 
+# A rotation is safe two seconds after the next key was published.
+QUICK = {"CHANCERY__JWKS__MAX_AGE": "1s", "CHANCERY__KEYS__PROPAGATION_TIME": "2s"}
+
 T = TypeVar("T")
 started: "list[Process]" = []  # those whose logs a failing test shows
 
@@ -36,15 +42,20 @@ def wait_until(condition: Callable[[], T], what: str, seconds: float = 30) -> T:
     return answer
 
 
+def utc_now() -> str:
+    """As the command line writes it: earlier times sort first."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def clean_environment(**settings: str) -> dict[str, str]:
     """This process's environment without its settings of Chancery, and with these."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHANCERY")}
     return inherited | settings
 
 
-def run(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path, text: bool = True, **options: Any) -> subprocess.CompletedProcess[Any]:
     """Runs a program to its end; its exit code is for the caller to judge."""
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+    return subprocess.run(command, capture_output=True, text=text, timeout=60, **options)
 
 
 class Process:
@@ -67,7 +78,7 @@ class Process:
         assert self.popen.poll() is None, f"the server ended: {self.log.read_text()}"
         try:
             return requests.get(f"{url}/readyz", timeout=5).status_code == 200
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):  # not listening yet, or still making its first keys
             return False
 
     def stop(self) -> None:
@@ -98,9 +109,23 @@ class Server:
             "CHANCERY__KEYS__RELOAD_INTERVAL": "1s",
             "CHANCERY__OAUTH__DEFAULT_CLIENT": "web",
         } | settings
-        self.process = Process(folder, "serve", **self.settings)
+        try:
+            self.start()
+            self.make_accounts()
+        except BaseException:
+            print(self.process.log.read_text())
+            self.stop()
+            raise
+
+    def start(self) -> None:
+        self.process = Process(self.folder, "serve", **self.settings)
         wait_until(lambda: self.process.is_ready(self.url), "the server is ready")
-        self.make_accounts()
+
+    def restart(self, **settings: str) -> None:
+        """Stops it, and starts it at the same address and on the same database with some settings changed."""
+        self.process.stop()
+        self.settings |= settings
+        self.start()
 
     def make_accounts(self) -> None:
         """A user, a public client `web` and a confidential one `backend`."""
@@ -110,10 +135,10 @@ class Server:
         confidential = ["--id", "backend", "--confidential", "--grant", "client_credentials"]
         self.secret: str = self.create("clients", "create", *confidential, *sessions)["client_secret"]
 
-    def cli(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    def cli(self, *arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[Any]:
         return run(BINARY, *arguments, cwd=self.folder, env=clean_environment(**self.settings), **options)
 
-    def create(self, *arguments: str, **options: Any) -> Any:
+    def create(self, *arguments: str | Path, **options: Any) -> Any:
         """A command that must succeed; the JSON that it prints."""
         done = self.cli(*arguments, "--json", **options)
         assert done.returncode == 0, done.stderr
@@ -126,12 +151,45 @@ class Server:
         assert response.status_code == 200, response.text
         return response.json()
 
+    def accepts(self, token: str) -> bool:
+        """Whether the server itself takes this access token."""
+        headers = {"Authorization": f"Bearer {token}"}
+        status = requests.get(f"{self.url}/userinfo", headers=headers, timeout=30).status_code
+        assert status in (200, 401)
+        return status == 200
+
     def keys(self, state: str) -> list[dict[str, Any]]:
         return [key for key in self.create("keys", "list") if key["state"] == state]
+
+    def ring(self) -> list[dict[str, Any]]:
+        """The keys, without what changes by itself."""
+        return [key | {"age_seconds": None} for key in self.create("keys", "list")]
+
+    def rotate_when_safe(self) -> str:
+        """Rotates without force, as soon as that is allowed; the key that signs from then on."""
+        [coming] = self.keys("next")
+        wait_until(lambda: utc_now() >= coming["promotable_at"], "the rotation is safe")
+        assert self.create("keys", "rotate", "--dry-run")["active"] == coming["kid"]
+        return self.create("keys", "rotate")["active"]
 
     def stop(self) -> None:
         self.process.stop()
         self.reserved.close()
+
+
+@contextmanager
+def running_server(**settings: str) -> Iterator[Server]:
+    """A server with settings of its own, for as long as the block lasts."""
+    with tempfile.TemporaryDirectory(prefix="chancery-interop-") as path:
+        server = Server(Path(path), **settings)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def import_file(server: Server, file: Path, *options: str | Path, **more: Any) -> dict[str, Any]:
+    return server.create("keys", "import", file, *options, **more)
 
 
 @pytest.fixture
@@ -143,12 +201,23 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    """The server that all tests share which leave its keys alone."""
-    with tempfile.TemporaryDirectory(prefix="chancery-interop-") as path:
-        server = Server(Path(path))
+def server_of() -> Iterator[Callable[[str], Server]]:
+    """The servers, one for each algorithm, that all tests share which leave their keys alone."""
+    with ExitStack() as running:
+        yield cache(lambda algorithm: running.enter_context(running_server(CHANCERY__KEYS__ALGORITHM=algorithm)))
+
+
+@pytest.fixture(scope="session")
+def server(server_of: Callable[[str], Server]) -> Server:
+    """The one of them that most tests share."""
+    return server_of("RS256")
+
+
+@pytest.fixture(scope="module")
+def es256() -> Iterator[Server]:
+    """A server whose next key is replaced by one test after the other."""
+    with running_server(CHANCERY__KEYS__ALGORITHM="ES256") as server:
         yield server
-        server.stop()
 
 
 @pytest.fixture

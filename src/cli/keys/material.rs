@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::{open, print};
 use crate::cli::input::PasswordSource;
 use crate::cli::{Admin, Failure, output};
-use crate::keys::{KeyError, PrivateKeyFile, create_master_key_file, export, generate_master_key};
+use crate::keys::{KeyError, PrivateKeyFile, create_master_key_file, export, generate_master_key, rotation};
 
 /// More is no key.
 const MAX_FILE: u64 = 64 * 1024;
@@ -42,7 +42,7 @@ pub struct Export {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct Format {
-    /// As PEM ("BEGIN PUBLIC KEY"): for Kong, HAProxy, nginx and the like.
+    /// As PEM ("BEGIN PUBLIC KEY"): for Kong, HAProxy and the like.
     #[arg(long)]
     pem: bool,
     /// As JWK.
@@ -65,7 +65,7 @@ impl Import {
         let file = PrivateKeyFile::parse(&self.read().map_err(|cause| fault(cause.to_string()))?);
         let file = file.map_err(|cause| fault(cause.to_string()))?;
         let passphrase = if file.is_encrypted() { Some(self.passphrase.read_passphrase()?) } else { None };
-        let algorithm = admin.settings.keys.algorithm;
+        let algorithm = rotation::next(&ring.list().await?)?.algorithm;
         let pair = file
             .open(passphrase.as_ref().map(|text| text.as_str()), algorithm)
             .map_err(|cause| fault(cause.to_string()))?;
@@ -76,7 +76,7 @@ impl Import {
              chancery keys rotate.",
             next.kid,
             replaced.kid,
-            crate::keys::rotation::promotable_at(&keys)?
+            rotation::promotable_at(&keys)?
         );
         print(
             self.json,
@@ -86,12 +86,13 @@ impl Import {
 
     fn read(&self) -> std::io::Result<Zeroizing<String>> {
         use std::io::Read;
-        let mut text = Zeroizing::new(String::new());
-        let size = std::fs::File::open(&self.file)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
+        let mut bytes = Zeroizing::new(Vec::new());
+        let size = std::fs::File::open(&self.file)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
         if size as u64 > MAX_FILE {
-            return Err(std::io::Error::other("is too large for a key"));
+            return Err(std::io::Error::other("it is too large for a key"));
         }
-        Ok(text)
+        // What stands before the key may be in any encoding.
+        Ok(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
     }
 }
 

@@ -138,7 +138,7 @@ impl Revoke {
                 "{closed} session(s) closed, and the key of refresh tokens replaced: everybody logs in again."
             );
         } else {
-            eprintln!("No session was closed: refresh tokens go on, under another key.");
+            eprintln!("No session was closed: refresh tokens go on.");
         }
         let [active, next] = [active, next].map(|key| key.map(|key| key.kid));
         print(self.json, &json!({ "revoked": kid, "active": active, "next": next, "closed": closed }))
@@ -151,8 +151,9 @@ impl Revoke {
         eprintln!(
             "Key {} is revoked and its stored private half destroyed. Running servers drop it from the JWKS within \
              keys.reload_interval ({}) and refuse its tokens where they are asked. Verifiers that work offline cannot \
-             know before they fetch the JWKS again: those that honour its max-age ({}) by {until}, others later, at the \
-             latest when the tokens expire (docs/key-rotation.md lists how long real ones cache).",
+             know before they fetch the JWKS again: those that honour its max-age ({}) by {until}, others later, and \
+             until then they accept whatever is signed with the key (docs/key-rotation.md lists how long real ones \
+             cache).",
             self.kid,
             humantime::format_duration(settings.keys.reload_interval),
             humantime::format_duration(max_age),
