@@ -76,7 +76,8 @@ impl App {
     /// Starts what goes on beside requests: following the key ring, rotating it when that is due, and purging what need
     /// not be remembered. Ends with the runtime.
     pub fn start_tending(&self) {
-        let reload = self.issuer.settings.keys.reload_interval;
+        // Twice as often as it must, so that a late turn is in time.
+        let reload = self.issuer.settings.keys.reload_interval / 2;
         let keys = self.issuer.keys.clone();
         every(reload, "the key ring could not be followed", move || {
             let keys = keys.clone();

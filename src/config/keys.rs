@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::JwksSettings;
 use super::reader::Reader;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -23,7 +24,8 @@ pub struct KeySettings {
     pub algorithm: Algorithm,
     /// Size of a new RSA key.
     pub rsa_bits: usize,
-    /// How long a key is published before it may sign.
+    /// How long a key is published before it may sign: as set, or what verifiers can be without it and a second, which
+    /// a time in whole seconds may be early by.
     pub propagation_time: Duration,
     /// How long a key signs before a server rotates it; zero: no server does.
     pub rotation_interval: Duration,
@@ -40,7 +42,7 @@ impl KeySettings {
         self.retention.saturating_sub(self.reload_interval + super::CLOCK_SKEW)
     }
 
-    pub(super) fn read(reader: &mut Reader) -> Self {
+    pub(super) fn read(reader: &mut Reader, jwks: &JwksSettings) -> Self {
         let master_key_file: PathBuf = reader.text("keys.master_key_file").unwrap_or_default().into();
         let rsa_bits = reader.parsed("keys.rsa_bits", "2048, 3072 or 4096").unwrap_or(2048);
         if master_key_file == PathBuf::new() {
@@ -49,7 +51,7 @@ impl KeySettings {
         if ![2048, 3072, 4096].contains(&rsa_bits) {
             reader.fault("keys.rsa_bits", format!("must be 2048, 3072 or 4096, not {rsa_bits}"));
         }
-        let settings = Self {
+        let mut settings = Self {
             master_key_file,
             master_key: reader.secret("keys.master_key"),
             algorithm: reader.parsed("keys.algorithm", "RS256, PS256, ES256 or EdDSA").unwrap_or_default(),
@@ -64,6 +66,15 @@ impl KeySettings {
             let problem = "must be at least keys.propagation_time, or 0s to rotate by hand only".to_owned();
             reader.fault("keys.rotation_interval", problem);
         }
+        let unseen = jwks.max_age + settings.reload_interval;
+        if settings.propagation_time < unseen {
+            let unseen = humantime::format_duration(unseen);
+            let problem = format!(
+                "must be at least jwks.max_age + keys.reload_interval ({unseen}), or a key would sign before verifiers can know it"
+            );
+            reader.fault("keys.propagation_time", problem);
+        }
+        settings.propagation_time = settings.propagation_time.max(unseen + SECOND);
         settings
     }
 }

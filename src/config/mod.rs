@@ -98,14 +98,15 @@ impl Settings {
     /// As [`Settings::load`], with each key's value (secrets hidden) and where it comes from, for people to read.
     pub fn load_with_origins(sources: &Sources) -> Result<(Self, Vec<Effective>), Invalid> {
         let mut reader = Reader::layered(REFERENCE, sources, Path::new(DEFAULT_FILE))?;
+        let jwks = JwksSettings::read(&mut reader);
         let settings = Self {
             issuer: IssuerSettings::read(&mut reader),
             server: ServerSettings::read(&mut reader),
             database: DatabaseSettings::read(&mut reader),
             oauth: OAuthSettings::read(&mut reader),
             tokens: TokenSettings::read(&mut reader),
-            keys: KeySettings::read(&mut reader),
-            jwks: JwksSettings::read(&mut reader),
+            keys: KeySettings::read(&mut reader, &jwks),
+            jwks,
             metrics: MetricsSettings::read(&mut reader),
             password: PasswordSettings::read(&mut reader),
             log: LogSettings::read(&mut reader),
@@ -117,16 +118,6 @@ impl Settings {
 
     /// What no section can judge alone.
     fn check_together(&self, reader: &mut Reader) {
-        let unseen = self.jwks.max_age + self.keys.reload_interval;
-        if self.keys.propagation_time < unseen {
-            reader.fault(
-                "keys.propagation_time",
-                format!(
-                    "must be at least jwks.max_age + keys.reload_interval ({}), or a key would sign before verifiers can know it",
-                    humantime::format_duration(unseen)
-                ),
-            );
-        }
         if self.keys.longest_token() < self.tokens.access_token_lifetime {
             let alive = self.tokens.access_token_lifetime + self.keys.reload_interval + CLOCK_SKEW;
             reader.fault(

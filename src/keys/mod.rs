@@ -46,7 +46,7 @@ pub enum KeyError {
     #[error("{0}")]
     MasterKey(String),
     /// A stored key is not what its row says.
-    #[error("signing key {kid}: {problem}")]
+    #[error("key {kid}: {problem}")]
     Broken {
         /// Which.
         kid: String,
@@ -160,7 +160,7 @@ impl Keys {
         Ok(())
     }
 
-    /// What an instance does every `keys.reload_interval`: takes up changes, and rotates when it is due. `true` when it
+    /// What an instance does at least every `keys.reload_interval`: takes up changes, and rotates when it is due. `true` when it
     /// rotated; of several instances one does.
     pub async fn tend(&self) -> Result<bool, KeyError> {
         self.reload().await?;
@@ -182,7 +182,10 @@ impl Keys {
     /// or signs with them.
     async fn take_up_promised(&self) -> Result<(), KeyError> {
         self.raise_promises().await?;
-        self.take_up().await
+        let former = self.ring();
+        self.take_up().await?;
+        self.tell_of_change(&former);
+        Ok(())
     }
 
     async fn take_up(&self) -> Result<(), KeyError> {
@@ -198,11 +201,7 @@ impl Keys {
             }
             Err(_) => open(&self.master())?,
         };
-        let former = std::mem::replace(
-            &mut *self.ring.write().unwrap_or_else(PoisonError::into_inner),
-            Arc::new(ring),
-        );
-        self.tell_of_change(&former);
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
         self.checked_at.fetch_max(now.as_unix(), Ordering::SeqCst);
         Ok(())
     }

@@ -5,11 +5,12 @@
 #![allow(dead_code)]
 
 pub mod http;
+pub mod stored;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 use std::thread::JoinHandle;
 
 use tempfile::TempDir;
@@ -25,14 +26,7 @@ pub struct Home {
 impl Home {
     /// An empty one with the default settings.
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name).display().to_string();
-        let settings = vec![
-            ("CHANCERY__DATABASE__URL", format!("sqlite://{}", at("chancery.db"))),
-            ("CHANCERY__KEYS__MASTER_KEY_FILE", at("master.key")),
-            ("CHANCERY__ISSUER__URL", "http://127.0.0.1".to_owned()),
-        ];
-        Self { folder, settings }
+        Self { folder: tempfile::tempdir().unwrap(), settings: Vec::new() }
     }
 
     /// One where a password costs nearly nothing, for what is not about passwords.
@@ -46,13 +40,36 @@ impl Home {
         self
     }
 
+    /// Another one with the same settings and a copy of every file.
+    pub fn copy(&self) -> Self {
+        let copy = Self { folder: tempfile::tempdir().unwrap(), settings: self.settings.clone() };
+        for name in self.files() {
+            std::fs::copy(self.path().join(&name), copy.path().join(&name)).unwrap();
+        }
+        copy
+    }
+
     pub fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The names of all files there are, in order.
+    pub fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
     }
 
     /// Where the database is.
     pub fn database(&self) -> PathBuf {
         self.path().join("chancery.db")
+    }
+
+    /// Where the master keys are.
+    pub fn master_key(&self) -> PathBuf {
+        self.path().join("master.key")
     }
 
     /// Runs a command that ends by itself, and reads the JSON that it prints.
@@ -83,55 +100,122 @@ impl Home {
         listed.as_array().unwrap().clone()
     }
 
-    /// Starts a server on a free port and waits until it listens.
-    pub fn serve(&self) -> Server {
-        let mut child = self.command().args(["serve", "--bind", "127.0.0.1:0"]).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let Some(address) = listening(&mut log) else {
-            let _ = child.kill();
-            panic!("the server ended before it listened: {:?}", child.wait());
-        };
-        // A full pipe would hold up the server.
-        let drain = std::thread::spawn(move || drop(std::io::copy(&mut log, &mut std::io::sink())));
-        Server { child, address, drain: Some(drain) }
+    /// Runs a command that ends by itself, however it ends.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command().args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).output().unwrap()
     }
 
-    fn command(&self) -> Command {
+    /// Starts a server on a free port and waits until it listens.
+    pub fn serve(&self) -> Server {
+        self.serve_with(&[])
+    }
+
+    /// As [`Home::serve`], with more settings.
+    pub fn serve_with(&self, settings: &[(&str, &str)]) -> Server {
+        self.start(settings, sink).unwrap_or_else(|(status, log)| panic!("{status}:\n{log}"))
+    }
+
+    /// As [`Home::serve_with`]; `hear` gets every line that the server logs.
+    pub fn serve_heard(&self, settings: &[(&str, &str)], hear: impl Fn(&str) + Send + 'static) -> Server {
+        let listen = move |start: String, log: &mut BufReader<ChildStderr>| {
+            start.lines().for_each(&hear);
+            log.lines().map_while(Result::ok).for_each(|line| hear(&line));
+        };
+        self.start(settings, listen).unwrap_or_else(|(status, log)| panic!("{status}:\n{log}"))
+    }
+
+    /// As [`Home::serve`]; the error is how the server ended before it listened, and what it said.
+    pub fn try_serve(&self) -> Result<Server, (ExitStatus, String)> {
+        self.start(&[], sink)
+    }
+
+    fn start(
+        &self,
+        settings: &[(&str, &str)],
+        drain: impl FnOnce(String, &mut BufReader<ChildStderr>) + Send + 'static,
+    ) -> Result<Server, (ExitStatus, String)> {
+        let mut command = self.command();
+        let command = command.args(["serve", "--bind", "127.0.0.1:0"]).envs(settings.iter().copied());
+        let mut child = command.spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let (address, start) = listening(&mut log);
+        let Some(address) = address else {
+            return Err((child.wait().unwrap(), start));
+        };
+        // A full pipe would hold up the server.
+        let read = start.clone();
+        let drain = std::thread::spawn(move || drain(read, &mut log));
+        Ok(Server { child, address, start, drain: Some(drain) })
+    }
+
+    /// The binary with this installation's settings; its standard error is piped.
+    pub fn command(&self) -> Command {
         let mut command = Command::new(BINARY);
         // No chancery.toml and no variable of whoever runs the tests gets in.
-        command.current_dir(self.path()).env_clear().envs(self.settings.clone());
+        command.current_dir(self.path()).env_clear();
+        command.env("CHANCERY__DATABASE__URL", format!("sqlite://{}", self.database().display()));
+        command.env("CHANCERY__KEYS__MASTER_KEY_FILE", self.master_key());
+        command.env("CHANCERY__ISSUER__URL", "http://127.0.0.1").envs(self.settings.clone());
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         command
     }
 }
 
-/// Reads the log up to the line that names the address; none when the log ends before.
-fn listening(log: &mut BufReader<ChildStderr>) -> Option<SocketAddr> {
+/// Reads the log up to the line that names the address, and tells what it read; none when the log ends before.
+pub fn listening(log: &mut impl BufRead) -> (Option<SocketAddr>, String) {
     let mut seen = String::new();
     for line in log.by_ref().lines() {
         let line = line.unwrap();
-        let words = line.contains("listening").then(|| line.split_whitespace());
-        let address = words.into_iter().flatten().find_map(|word| word.strip_prefix("address="));
-        if let Some(address) = address {
-            return Some(address.parse().unwrap());
-        }
         seen.push_str(&line);
         seen.push('\n');
+        let address = if line.contains("listening") { word(&line, "address=") } else { None };
+        if address.is_some() {
+            return (address, seen);
+        }
     }
-    eprintln!("{seen}");
-    None
+    (None, seen)
+}
+
+/// The key that signed a token, as the token says.
+pub fn kid_of(token: &str) -> Option<String> {
+    Some(josekit::jwt::decode_header(token).ok()?.claim("kid")?.as_str()?.to_owned())
+}
+
+/// Reads what nobody wants to know.
+fn sink(_: String, log: &mut BufReader<ChildStderr>) {
+    let _ = std::io::copy(log, &mut std::io::sink());
+}
+
+/// What follows a word's beginning in a text.
+fn word<T: std::str::FromStr>(text: &str, beginning: &str) -> Option<T> {
+    text.split_whitespace().find_map(|word| word.strip_prefix(beginning)?.parse().ok())
+}
+
+/// Asks a server to end, as a service manager does.
+pub fn terminate(address: SocketAddr, id: u32) {
+    // Once it answers, it has taken over the signals too. It may have ended already.
+    let _ = http::Connection::open(address).and_then(|mut connection| connection.get("/livez").map(drop));
+    let asked = Command::new("sh").args(["-c", &format!("kill -TERM {id}")]).status();
+    assert!(asked.unwrap().success());
 }
 
 /// A running server; it is killed when this is dropped.
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
+    /// What it logged until it listened.
+    start: String,
     drain: Option<JoinHandle<()>>,
 }
 
 impl Server {
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where it serves its metrics.
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        word(&self.start, "at=")
     }
 
     /// `kill -9`: it does nothing more, not even half of what it was about to do.
@@ -142,8 +226,7 @@ impl Server {
 
     /// Asks it to end, as a service manager does, and waits for it.
     pub fn stop(mut self) -> ExitStatus {
-        let asked = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.id())]).status();
-        assert!(asked.unwrap().success());
+        terminate(self.address, self.id());
         self.child.wait().unwrap()
     }
 }
