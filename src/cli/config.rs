@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 use super::{Failure, output};
 use crate::accounts::{Client, clients};
 use crate::app::StartError;
+use crate::clock::Clock;
 use crate::config::{CLOCK_SKEW, Effective, Settings, Sources, variable_of};
-use crate::keys::MasterKeys;
+use crate::keys::{KeyError, Keys, MasterKeys};
 use crate::store::{Store, migrations};
 
 /// Look at the settings.
@@ -24,13 +25,13 @@ pub enum Config {
 }
 
 impl Config {
-    pub(super) async fn run(self, sources: &Sources) -> Result<(), Failure> {
+    pub(super) async fn run(self, sources: &Sources, clock: Clock) -> Result<(), Failure> {
         let (settings, effective) = Settings::load_with_origins(sources)?;
         match self {
             Self::Check if settings.issuer.url.is_none() => Err(StartError::NoIssuer.into()),
             Self::Check => {
                 MasterKeys::check(&settings.keys).map_err(|error| Failure::Usage(error.to_string()))?;
-                check_clients(&settings).await?;
+                check_database(&settings, clock).await?;
                 eprintln!("The settings are fit to serve with.");
                 Ok(())
             }
@@ -40,15 +41,30 @@ impl Config {
     }
 }
 
-/// A key must not leave before the last token of the client with the longest lifetime.
-async fn check_clients(settings: &Settings) -> Result<(), Failure> {
+/// The keys that there are must open with the master key that is set.
+async fn check_keys(store: Store, clock: Clock, settings: &Settings) -> Result<(), Failure> {
+    match Keys::open(store, clock, settings.keys.clone()).await {
+        Err(error @ (KeyError::MasterKey(_) | KeyError::Broken { .. })) => {
+            Err(Failure::Usage(error.to_string()))
+        }
+        // The database cannot be asked, or holds no keys yet.
+        _ => Ok(()),
+    }
+}
+
+/// What is stored must fit the settings: a key must not leave before the last token of the client with the longest
+/// lifetime.
+async fn check_database(settings: &Settings, clock: Clock) -> Result<(), Failure> {
     let url = settings.database.expose().to_owned();
     if migrations::check_exists(&url).is_err() {
         return Ok(()); // and so there are no clients
     }
     let longest = settings.keys.longest_token();
     let found = match Store::open(&url) {
-        Ok(store) => clients::with_longer_tokens(&store, longest).await,
+        Ok(store) => {
+            check_keys(store.clone(), clock, settings).await?;
+            clients::with_longer_tokens(&store, longest).await
+        }
         Err(error) => Err(error.into()),
     };
     let faults: Vec<_> = match found {

@@ -70,7 +70,7 @@ impl Cli {
             Command::Dev(command) => command.run(sources, clock).await,
             Command::Serve(command) => command.run(sources, clock).await,
             Command::Migrate(command) => command.run(&sources),
-            Command::Config(command) => command.run(&sources).await,
+            Command::Config(command) => command.run(&sources, clock).await,
             Command::Users(command @ users::Users::Create(_)) => {
                 command.run(&Admin::create(&sources, clock).await?).await
             }

@@ -13,10 +13,13 @@ pub fn json(value: &Value) -> Result<(), Failure> {
     line(&text)
 }
 
-/// Prints a line; a closed pipe is an error and no panic.
+/// Prints a line. Whoever closes the pipe has read enough: what was asked for is done all the same.
 pub fn line(text: &str) -> Result<(), Failure> {
-    use std::io::Write;
-    Ok(writeln!(std::io::stdout().lock(), "{text}")?)
+    use std::io::{ErrorKind, Write};
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }
 
 /// The terminal's width in columns, or what fits most when there is none.

@@ -50,8 +50,9 @@ impl Keys {
         };
         let (rotated, _) = self.change(work).await?.ok_or(KeyError::Raced)?;
         self.take_up().await?;
+        let by = rotated.active.promoted_by.map(Promotion::name);
         tracing::info!(
-            target: "chancery::audit", event = "keys_rotated", by = by.name(), active = rotated.active.kid,
+            target: "chancery::audit", event = "keys_rotated", by, active = rotated.active.kid,
             retired = rotated.former.kid, next = rotated.next.kid, "the signing key was rotated"
         );
         Ok(rotated)
@@ -103,7 +104,8 @@ impl Keys {
         let Some((revocation, closed)) = self.change(work).await? else { return Ok((None, 0)) };
         self.take_up().await?;
         tracing::warn!(
-            target: "chancery::audit", event = "key_revoked", kid, closed_sessions = closed, "a signing key was revoked"
+            target: "chancery::audit", event = "key_revoked", kid, was_revoked_before = revocation.is_none(),
+            closed_sessions = closed, "a signing key was revoked"
         );
         Ok((revocation, closed))
     }
@@ -165,7 +167,7 @@ impl Keys {
         let forgotten = self.change(work).await?.map(|(kids, _)| kids).unwrap_or_default();
         if !forgotten.is_empty() {
             tracing::info!(
-                target: "chancery::audit", event = "keys_purged", count = forgotten.len(), "records of keys were deleted"
+                target: "chancery::audit", event = "keys_purged", kids = forgotten.join(" "), "records of keys were deleted"
             );
         }
         Ok(forgotten)
@@ -257,7 +259,12 @@ pub(super) async fn create_first_keys(
         mac: Some(vec![mac::generate(&[], &master, now)?]),
         ..RingChange::default()
     };
-    store.write(move |conn| table::apply(conn, &change)).await?;
+    if store.write(move |conn| table::apply(conn, &change)).await?.0 == Swap::Won {
+        tracing::info!(
+            target: "chancery::audit", event = "ring_created",
+            "the first signing keys were made: keep a copy of the master key apart from the database's backups"
+        );
+    }
     Ok(())
 }
 

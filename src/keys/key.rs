@@ -217,11 +217,6 @@ impl SigningKey {
         }
     }
 
-    /// Whether a token that it signed may be good.
-    pub fn has_living_signatures(&self, now: Timestamp) -> bool {
-        self.is_active() || self.signatures_until().is_some_and(|until| now < until)
-    }
-
     /// Reads a row, refusing one whose parts contradict each other.
     pub(super) fn from_row(row: &SigningKeyRow) -> Result<Self, KeyError> {
         let broken = |problem: &str| KeyError::Broken { kid: row.kid.clone(), problem: problem.to_owned() };

@@ -184,7 +184,7 @@ impl Keys {
         self.raise_promises().await?;
         let former = self.ring();
         self.take_up().await?;
-        self.tell_of_change(&former);
+        self.ring().tell_of_changes(&former);
         Ok(())
     }
 
@@ -199,30 +199,23 @@ impl Keys {
                 *self.master.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(master);
                 ring
             }
-            Err(_) => open(&self.master())?,
+            Err(problem) => open(&self.master()).map_err(|error| with_problem(error, &problem))?,
         };
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
         self.checked_at.fetch_max(now.as_unix(), Ordering::SeqCst);
         Ok(())
     }
 
-    fn tell_of_change(&self, former: &Ring) {
-        let ring = self.ring();
-        if let (Some(was), Some(is)) = (former.published().first(), ring.published().first())
-            && was.kid != is.kid
-        {
-            tracing::info!(
-                active = is.kid,
-                former = was.kid,
-                by = is.promoted_by.map(Promotion::name),
-                version = ring.version(),
-                "another key signs"
-            );
-        }
-    }
-
     fn master(&self) -> Arc<MasterKeys> {
         Arc::clone(&self.master.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The master keys at hand do not open the ring any more: what is wrong with those in the file is the better hint.
+fn with_problem(error: KeyError, problem: &KeyError) -> KeyError {
+    match error {
+        KeyError::MasterKey(_) => KeyError::MasterKey(format!("the ring was sealed anew, and {problem}")),
+        other => other,
     }
 }
 

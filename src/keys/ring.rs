@@ -1,6 +1,6 @@
 //! The ring in memory: who signs, who verifies, and the JWKS ready to send. Immutable; a change makes a new one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -8,7 +8,7 @@ use josekit::jws::{self, JwsHeader, JwsSigner, JwsVerifier};
 use sha2::{Digest, Sha256};
 
 use super::usage::{Usage, Usages};
-use super::{KeyError, MacKeys, MasterKeys, SigningKey, pair, rotation};
+use super::{KeyError, KeyState, MacKeys, MasterKeys, Promotion, SigningKey, pair, rotation};
 use crate::clock::Timestamp;
 use crate::config::Algorithm;
 use crate::store::keys::RingRows;
@@ -18,6 +18,8 @@ pub struct Ring {
     version: i64,
     signer: Box<dyn JwsSigner>,
     usage: Usage,
+    /// Every key's state by its id, those that left included.
+    states: BTreeMap<String, KeyState>,
     published: Vec<SigningKey>,
     verifiers: HashMap<String, Box<dyn JwsVerifier>>,
     mac: MacKeys,
@@ -54,6 +56,7 @@ impl Ring {
             return Err(KeyError::Crypto("the key ring has no key for refresh tokens".to_owned()));
         }
         let (signer, usage) = (open_signer(active, master)?, usages.of(&active.kid));
+        let states = keys.iter().map(|key| (key.kid.clone(), key.state)).collect();
         let mut published: Vec<_> = keys.into_iter().filter(|key| key.is_published(now)).collect();
         // Who takes the first key without looking at the kid gets the one that signs.
         published.sort_by_key(|key| (!key.is_active(), std::cmp::Reverse(key.published_at.as_unix())));
@@ -63,6 +66,7 @@ impl Ring {
             usage,
             verifiers: published.iter().map(verifier).collect::<Result<_, _>>()?,
             mac: MacKeys::open(&rows.mac, master)?,
+            states,
             jwks: Jwks::of(&published),
             published,
         })
@@ -115,6 +119,22 @@ impl Ring {
             Ok(verifier.map(|verifier| &**verifier))
         };
         jws::deserialize_compact_with_selector(token, select).ok().map(|(payload, _)| payload)
+    }
+
+    /// Logs what others did to the ring since it was `former`: commands write to their own terminal alone.
+    pub(super) fn tell_of_changes(&self, former: &Self) {
+        let kids = former.states.keys().chain(self.states.keys()).collect::<BTreeSet<_>>();
+        for kid in kids {
+            let [was, is] =
+                [former, self].map(|ring| ring.states.get(kid).map_or("unknown", |state| state.name()));
+            if was != is {
+                let by = self.published.iter().find(|key| &key.kid == kid).and_then(|key| key.promoted_by);
+                tracing::info!(
+                    target: "chancery::audit", event = "key_changed", kid, was, is, by = by.map(Promotion::name),
+                    version = self.version, "a signing key was changed elsewhere"
+                );
+            }
+        }
     }
 
     /// Whether a key that stands in the JWKS should have left it.

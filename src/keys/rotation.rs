@@ -101,6 +101,8 @@ pub(super) fn rotate(
     now: Timestamp,
 ) -> Result<Rotated, KeyError> {
     check_promotion(keys, by, now)?;
+    // What needed no force was not forced.
+    let by = if by == Promotion::Forced && now >= promotable_at(keys)? { Promotion::Command } else { by };
     Ok(Rotated {
         former: active(keys)?.clone().retired(now),
         active: next(keys)?.clone().activated(by, now),

@@ -53,16 +53,23 @@ impl MasterKeys {
         Self::parse(&text).map_err(|problem| fault(&path.display().to_string(), &problem))
     }
 
-    /// Says what is wrong with the master key that is set, if one is set and not merely its file.
+    /// Says what is wrong with the master key that is set. A file that is yet to be made is right.
     pub fn check(settings: &KeySettings) -> Result<(), KeyError> {
-        if settings.master_key.is_some() { Self::load(settings).map(drop) } else { Ok(()) }
+        let is_there = settings.master_key.is_some() || settings.master_key_file.exists();
+        if is_there { Self::load(settings).map(drop) } else { Ok(()) }
     }
 
     /// As [`MasterKeys::load`], but makes the file when there is none. Only for a database without keys.
     pub(super) fn load_or_create(settings: &KeySettings) -> Result<Self, KeyError> {
         if settings.master_key.is_none() {
             let path = &settings.master_key_file;
-            match create_master_key_file(path) {
+            let create = || {
+                if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+                }
+                create_master_key_file(path)
+            };
+            match create() {
                 // There is one; or another instance was first, and its key is the one.
                 Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {}
                 Err(cause) => return Err(fault(&path.display().to_string(), &cause.to_string())),
@@ -155,9 +162,6 @@ pub fn create_master_key_file(path: &Path) -> std::io::Result<()> {
     if path.exists() {
         return Err(ErrorKind::AlreadyExists.into());
     }
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
     let key = generate_master_key()?;
     // A name of its own: in a container every process is number 1, and a crash may have left one behind.
     let aside =
@@ -216,7 +220,7 @@ mod tests {
     fn the_file_is_made_once_for_its_owner_alone() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("deep/master.key");
+        let path = folder.path().join("master.key");
         create_master_key_file(&path).unwrap();
         let first = fs::read_to_string(&path).unwrap();
         assert_eq!(create_master_key_file(&path).unwrap_err().kind(), ErrorKind::AlreadyExists);

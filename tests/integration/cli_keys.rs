@@ -27,10 +27,13 @@ async fn keys_are_listed_and_rotated_beside_a_running_server() {
     let safe_at = of_state(&before, "next")["promotable_at"].as_str().unwrap();
     assert!(early.contains("--force") && early.contains(safe_at), "{early}");
     place.run("keys rotate --dry-run").assert(5);
-    place.run("keys rotate --dry-run --force").assert(0);
+    let by_force = place.run("keys rotate --dry-run --force --json").assert(0);
+    assert!(by_force.stderr.contains("by force: it is safe from"), "{}", by_force.stderr);
+    assert_eq!(by_force.json()["would_activate"], of_state(&before, "next")["kid"]);
     assert_eq!(listed(&place), before);
     let rotated = place.run("keys rotate --force --json").assert(0);
     assert!(rotated.stderr.contains("event=\"keys_rotated\" by=\"forced\""), "{}", rotated.stderr);
+    assert!(rotated.stderr.contains("This was too early"), "{}", rotated.stderr);
     let rotated = rotated.json();
     assert_eq!(rotated["active"], of_state(&before, "next")["kid"]);
     assert_eq!(rotated["retired"], of_state(&before, "active")["kid"]);
@@ -54,7 +57,7 @@ async fn the_table_and_the_picture_tell_what_comes_when() {
     for column in ["age", "published since", "safe to promote at", "leaves JWKS at", "signatures alive"] {
         assert!(table.stdout.contains(column), "{}", table.stdout);
     }
-    assert!(table.stderr.contains("A server rotates at"), "{}", table.stderr);
+    assert!(table.stderr.contains("a server rotates at"), "{}", table.stderr);
     let picture = place.run("keys list --timeline").assert(0).stdout;
     assert!(picture.contains("now") && picture.contains("█ signs"), "{picture}");
     for key in keys.as_array().unwrap() {
@@ -78,7 +81,8 @@ async fn a_revocation_says_plainly_who_may_still_accept_the_key() {
     assert_eq!(told["active"], of_state(&keys, "next")["kid"]);
     keys_of(&service).reload().await.unwrap();
     assert!(!service.is_active(login.text("access_token")).await);
-    let again = place.run(&format!("keys revoke {active} --close-sessions --json")).json();
+    assert!(told["servers_drop_by"].as_str() < told["caches_expire_by"].as_str());
+    let again = place.run(&format!("keys revoke {} --close-sessions --json", &active[..8])).json();
     assert_eq!((&again["active"], &again["closed"]), (&Value::Null, &json!(1)));
     place.run("keys revoke -nobody").assert(3);
 }
@@ -92,6 +96,7 @@ fn a_master_key_is_made_without_a_database_and_never_over_another() {
     let kept = std::fs::read_to_string(place.path().join("new.key")).unwrap();
     assert_ne!(kept, printed);
     place.run("keys generate-master-key --output new.key").assert(4);
+    place.run("keys generate-master-key --output absent/new.key").assert(1);
     assert_eq!(std::fs::read_to_string(place.path().join("new.key")).unwrap(), kept);
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
 }
@@ -104,7 +109,7 @@ async fn an_export_needs_to_know_what_of_and_how() {
     let active = of_state(&keys, "active")["kid"].as_str().unwrap();
     let pem = place.run(&format!("keys export {active} --public --pem")).assert(0).stdout;
     assert!(pem.starts_with("-----BEGIN PUBLIC KEY-----\n") && pem.ends_with("-----END PUBLIC KEY-----\n"));
-    let jwk = place.run(&format!("keys export {active} --public --jwk")).json();
+    let jwk = place.run("keys export active --public --jwk").json();
     let jwks = service.get("/.well-known/jwks.json").await.body;
     assert!(jwks["keys"].as_array().unwrap().contains(&jwk));
     place.run(&format!("keys export {active} --pem")).assert(2);

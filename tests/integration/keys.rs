@@ -190,6 +190,14 @@ async fn of_instances_and_commands_that_rotate_at_once_one_does_a_hundred_times(
 }
 
 #[actix_rt::test]
+async fn what_needed_no_force_was_not_forced() {
+    let service = Service::start().await;
+    service.pass(3600);
+    let rotated = keys_of(&service).rotate(Promotion::Forced).await.unwrap();
+    assert_eq!(rotated.active.promoted_by, Some(Promotion::Command));
+}
+
+#[actix_rt::test]
 async fn a_forced_rotation_is_on_record() {
     let service = Service::start().await;
     keys_of(&service).rotate(Promotion::Forced).await.unwrap();

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::{open, timeline};
 use crate::cli::{Admin, Failure, output};
 use crate::clock::Timestamp;
-use crate::keys::{KeyState, Promotion, SigningKey, rotation};
-use crate::store::keys::version;
+use crate::keys::{KeyError, KeyState, Promotion, SigningKey, rotation};
+use crate::store::keys::load;
 
 #[derive(Debug, Args)]
 pub struct List {
@@ -21,7 +21,7 @@ pub struct List {
     timeline: bool,
 }
 
-const COLUMNS: [&str; 8] = [
+const COLUMNS: [&str; 9] = [
     "kid",
     "algorithm",
     "state",
@@ -30,6 +30,7 @@ const COLUMNS: [&str; 8] = [
     "safe_to_promote_at",
     "leaves_JWKS_at",
     "signatures_alive",
+    "promoted_by",
 ];
 
 /// When the ring changes next: the same for all keys.
@@ -37,12 +38,28 @@ struct Plan {
     promotable_at: Timestamp,
     scheduled_at: Option<Timestamp>,
     now: Timestamp,
+    /// For how long verifiers that honour the JWKS's max-age may not know of a revocation.
+    cached_for: Duration,
+}
+
+impl Plan {
+    /// Until when a token of the key may be accepted, as far as can be known; none when none is, or it signs still.
+    fn signatures_until(&self, key: &SigningKey) -> Option<Timestamp> {
+        match key.state {
+            KeyState::Revoked { activated_at: Some(_), revoked_at, .. } => Some(revoked_at + self.cached_for),
+            _ => key.signatures_until(),
+        }
+    }
+
+    fn signatures_alive(&self, key: &SigningKey) -> bool {
+        key.is_active() || self.signatures_until(key).is_some_and(|until| self.now < until)
+    }
 }
 
 impl List {
     pub(super) async fn run(self, admin: &Admin) -> Result<(), Failure> {
-        if admin.store.read(version).await? == 0 {
-            // No keys yet is an empty list.
+        if admin.store.read(load).await?.signing.is_empty() {
+            eprintln!("{}.", KeyError::Empty);
             return output::list(&[], &COLUMNS, self.json);
         }
         let keys = open(admin).await?.list().await?;
@@ -50,19 +67,21 @@ impl List {
             promotable_at: rotation::promotable_at(&keys)?,
             scheduled_at: rotation::scheduled_at(&keys, admin.settings.keys.rotation_interval)?,
             now: admin.clock.now(),
+            cached_for: admin.settings.keys.reload_interval + admin.settings.jwks.max_age,
         };
         if self.json {
             let described: Vec<_> = keys.iter().map(|key| describe(key, &plan)).collect();
             return output::json(&Value::Array(described));
         }
         if self.timeline {
-            return output::line(&timeline::draw(&keys, plan.scheduled_at, plan.now, output::width()));
+            output::line(&timeline::draw(&keys, plan.scheduled_at, plan.now, output::width()))?;
+        } else {
+            let rows: Vec<_> = keys.iter().map(|key| row(key, &plan)).collect();
+            output::list(&rows, &COLUMNS, false)?;
         }
-        let rows: Vec<_> = keys.iter().map(|key| row(key, &plan)).collect();
-        output::list(&rows, &COLUMNS, false)?;
         match plan.scheduled_at {
-            Some(time) => eprintln!("A server rotates at {time}."),
-            None => eprintln!("No server rotates: keys.rotation_interval is 0s."),
+            Some(time) => eprintln!("By these settings a server rotates at {time}."),
+            None => eprintln!("By these settings no server rotates: keys.rotation_interval is 0s."),
         }
         Ok(())
     }
@@ -90,15 +109,15 @@ fn describe(key: &SigningKey, plan: &Plan) -> Value {
         "retired_at": time(retired_at),
         "revoked_at": time(revoked_at),
         "leaves_at": time(key.leaves_at()),
-        "signatures_alive": key.has_living_signatures(plan.now),
-        "signatures_until": time(key.signatures_until()),
+        "signatures_alive": plan.signatures_alive(key),
+        "signatures_until": time(plan.signatures_until(key)),
     })
 }
 
 fn row(key: &SigningKey, plan: &Plan) -> Value {
     let is_next = key.state == KeyState::Next;
-    let alive = match key.signatures_until() {
-        Some(until) if plan.now < until => format!("until {until}"),
+    let alive = match plan.signatures_until(key) {
+        Some(until) if plan.now < until => format!("at most until {until}"),
         _ => if key.is_active() { "yes" } else { "no" }.to_owned(),
     };
     json!({
@@ -110,6 +129,7 @@ fn row(key: &SigningKey, plan: &Plan) -> Value {
         "safe_to_promote_at": is_next.then(|| output::time(plan.promotable_at)),
         "leaves_JWKS_at": key.leaves_at().map(output::time),
         "signatures_alive": alive,
+        "promoted_by": key.promoted_by.map(Promotion::name),
     })
 }
 

@@ -7,10 +7,10 @@ use clap::Args;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{open, print};
+use super::{find, open, print};
 use crate::cli::input::PasswordSource;
 use crate::cli::{Admin, Failure, output};
-use crate::keys::{KeyError, PrivateKeyFile, create_master_key_file, export, generate_master_key, rotation};
+use crate::keys::{PrivateKeyFile, create_master_key_file, export, generate_master_key, rotation};
 
 /// More is no key.
 const MAX_FILE: u64 = 64 * 1024;
@@ -29,7 +29,7 @@ pub struct Import {
 
 #[derive(Debug, Args)]
 pub struct Export {
-    /// The key's id, from `keys list`.
+    /// The key's id from `keys list`, or its beginning, or `next` or `active`.
     #[arg(value_name = "KID", allow_hyphen_values = true)]
     kid: String,
     /// The public half: there is no way to get at the private one.
@@ -99,8 +99,7 @@ impl Import {
 impl Export {
     pub(super) async fn run(self, admin: &Admin) -> Result<(), Failure> {
         let keys = open(admin).await?.list().await?;
-        let found = keys.iter().find(|key| key.kid == self.kid);
-        let key = found.ok_or_else(|| KeyError::NotFound(self.kid.clone()))?;
+        let key = find(&keys, &self.kid)?;
         if self.format.jwk {
             output::json(&export::jwk(key))
         } else {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Admin, Failure, output};
 use crate::clock::Timestamp;
-use crate::keys::{Keys as Ring, Promotion, Rotated, rotation};
+use crate::keys::{KeyError, KeyState, Keys as Ring, Promotion, Rotated, SigningKey, rotation};
 
 /// Look at the signing keys, rotate and replace them.
 #[derive(Debug, Subcommand)]
@@ -47,7 +47,7 @@ pub struct Rotate {
 
 #[derive(Debug, Args)]
 pub struct Revoke {
-    /// The key's id, from `keys list`.
+    /// The key's id from `keys list`, or its beginning, or `next` or `active`.
     #[arg(value_name = "KID", allow_hyphen_values = true)]
     kid: String,
     /// End every session and replace the key of refresh tokens too: when the database or the master key leaked.
@@ -90,6 +90,24 @@ impl Keys {
     }
 }
 
+/// So many characters tell keys apart, and nobody types them by mistake.
+const LEAST_BEGINNING: usize = 8;
+
+/// The key that people mean by its id, by the beginning of that, or by `next` or `active`.
+fn find<'a>(keys: &'a [SigningKey], name: &str) -> Result<&'a SigningKey, Failure> {
+    let is_meant = |key: &&SigningKey| match name {
+        "next" => key.state == KeyState::Next,
+        "active" => key.is_active(),
+        _ => key.kid == name || (name.len() >= LEAST_BEGINNING && key.kid.starts_with(name)),
+    };
+    let mut found = keys.iter().filter(is_meant);
+    match (found.next(), found.next()) {
+        (Some(key), None) => Ok(key),
+        (None, _) => Err(KeyError::NotFound(name.to_owned()).into()),
+        (Some(_), Some(_)) => Err(Failure::Usage(format!("more than one key begins with {name}"))),
+    }
+}
+
 async fn open(admin: &Admin) -> Result<Ring, Failure> {
     Ok(Ring::open(admin.store.clone(), admin.clock.clone(), admin.settings.keys.clone()).await?)
 }
@@ -98,12 +116,21 @@ impl Rotate {
     async fn run(self, admin: &Admin) -> Result<(), Failure> {
         let ring = open(admin).await?;
         let by = if self.force { Promotion::Forced } else { Promotion::Command };
+        let keys = ring.list().await?;
+        let (safe_at, now) = (rotation::promotable_at(&keys)?, admin.clock.now());
         if self.dry_run {
-            let keys = ring.list().await?;
-            rotation::check_promotion(&keys, by, admin.clock.now())?;
+            rotation::check_promotion(&keys, by, now)?;
             let kid = &rotation::next(&keys)?.kid;
-            eprintln!("Key {kid} can be promoted. Nothing was changed.");
-            return print(self.json, &json!({ "active": kid, "dry_run": true }));
+            let how = if now < safe_at {
+                format!(" by force: it is safe from {safe_at} on")
+            } else {
+                String::new()
+            };
+            eprintln!("Key {kid} could be promoted now{how}. Nothing was changed.");
+            return print(
+                self.json,
+                &json!({ "would_activate": kid, "dry_run": true, "safe_at": output::time(safe_at) }),
+            );
         }
         let Rotated { former, active, next } = ring.rotate(by).await?;
         eprintln!(
@@ -112,19 +139,28 @@ impl Rotate {
              rotation.",
             active.kid, former.kid, next.kid
         );
+        if active.promoted_by == Some(Promotion::Forced) {
+            eprintln!(
+                "This was too early: until {safe_at} there may be verifiers that cached the JWKS without the new key, and \
+                 refuse its tokens until they fetch it again."
+            );
+        }
         print(self.json, &json!({ "active": active.kid, "retired": former.kid, "next": next.kid }))
     }
 }
 
 impl Revoke {
     async fn run(self, admin: &Admin) -> Result<(), Failure> {
-        let (revocation, closed) = open(admin).await?.revoke(&self.kid, self.close_sessions).await?;
-        let kid = &self.kid;
-        if revocation.is_some() {
-            self.tell_who_may_still_accept(admin);
-        } else {
+        let ring = open(admin).await?;
+        let kid = &find(&ring.list().await?, &self.kid)?.kid.clone();
+        let (revocation, closed) = ring.revoke(kid, self.close_sessions).await?;
+        if revocation.is_none() {
             eprintln!("Key {kid} was revoked before.");
         }
+        let keys = ring.list().await?;
+        let revoked_at = keys.iter().find(|key| &key.kid == kid).and_then(SigningKey::leaves_at);
+        let (drop_by, cached_until) =
+            who_may_still_accept(kid, revoked_at.unwrap_or(admin.clock.now()), admin);
         let (active, next) = revocation.map_or((None, None), |done| (done.active, done.next));
         if let Some(active) = &active {
             eprintln!(
@@ -141,24 +177,29 @@ impl Revoke {
             eprintln!("No session was closed: refresh tokens go on.");
         }
         let [active, next] = [active, next].map(|key| key.map(|key| key.kid));
-        print(self.json, &json!({ "revoked": kid, "active": active, "next": next, "closed": closed }))
+        print(
+            self.json,
+            &json!({
+                "revoked": kid, "active": active, "next": next, "closed": closed,
+                "servers_drop_by": output::time(drop_by), "caches_expire_by": output::time(cached_until),
+            }),
+        )
     }
+}
 
-    fn tell_who_may_still_accept(&self, admin: &Admin) {
-        let settings = &admin.settings;
-        let max_age = settings.jwks.max_age;
-        let until = admin.clock.now() + settings.keys.reload_interval + max_age;
-        eprintln!(
-            "Key {} is revoked and its stored private half destroyed. Running servers drop it from the JWKS within \
-             keys.reload_interval ({}) and refuse its tokens where they are asked. Verifiers that work offline cannot \
-             know before they fetch the JWKS again: those that honour its max-age ({}) by {until}, others later, and \
-             until then they accept whatever is signed with the key (docs/key-rotation.md lists how long real ones \
-             cache).",
-            self.kid,
-            humantime::format_duration(settings.keys.reload_interval),
-            humantime::format_duration(max_age),
-        );
-    }
+/// Says plainly how long a revoked key may be accepted; returns when servers and then caches have dropped it.
+fn who_may_still_accept(kid: &str, revoked_at: Timestamp, admin: &Admin) -> (Timestamp, Timestamp) {
+    let (reload, max_age) = (admin.settings.keys.reload_interval, admin.settings.jwks.max_age);
+    let (drop_by, cached_until) = (revoked_at + reload, revoked_at + reload + max_age);
+    eprintln!(
+        "Key {kid} is revoked and its stored private half destroyed. Running servers drop it from the JWKS within \
+         keys.reload_interval ({}) and refuse its tokens where they are asked. Verifiers that work offline cannot \
+         know before they fetch the JWKS again: those that honour its max-age ({}) by {cached_until}, others later, and \
+         until then they accept whatever is signed with the key (docs/key-rotation.md lists how long real ones cache).",
+        humantime::format_duration(reload),
+        humantime::format_duration(max_age),
+    );
+    (drop_by, cached_until)
 }
 
 impl Purge {
