@@ -22,7 +22,7 @@ const HEIGHTS: [(&str, u32); 11] = [
 ];
 
 /// Crates that only some modules may use.
-const RESERVED: [(&str, &[&str]); 9] = [
+const RESERVED: [(&str, &[&str]); 10] = [
     ("actix_web", &["http"]),
     ("actix_cors", &["http"]),
     ("diesel", &["store"]),
@@ -30,6 +30,7 @@ const RESERVED: [(&str, &[&str]); 9] = [
     ("r2d2", &["store"]),
     ("josekit", &["keys", "tokens"]),
     ("rsa", &["keys"]),
+    ("openssl", &["keys"]),
     ("pkcs8", &["keys"]),
     ("prometheus_client", &["app", "http", "keys"]),
 ];

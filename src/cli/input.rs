@@ -49,8 +49,12 @@ impl PasswordSource {
     }
 }
 
-fn first_line(mut source: impl BufRead, name: &str) -> Result<Zeroizing<String>, Failure> {
+/// More is no password.
+const MAX_LINE: u64 = 64 * 1024;
+
+fn first_line(source: impl BufRead, name: &str) -> Result<Zeroizing<String>, Failure> {
     let mut line = Zeroizing::new(String::new());
+    let mut source = source.take(MAX_LINE);
     source.read_line(&mut line).map_err(|cause| Failure::Failed(format!("{name}: {cause}")))?;
     Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()))
 }

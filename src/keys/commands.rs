@@ -1,11 +1,11 @@
 //! What changes the stored ring. Each change is worked out from what is stored and is a compare-and-swap on the ring's
 //! version: whoever loses the race looks again at what the winner left.
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use super::key::Sealed;
 use super::pair::crypto;
 use super::rotation::{self, Revocation, Rotated};
+use super::sealing::Sealed;
 use super::{KeyError, KeyPair, Keys, MasterKeys, Promises, Promotion, SigningKey, Stored, mac};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Algorithm, KeySettings};
@@ -15,6 +15,8 @@ use crate::store::sessions::Swap;
 
 /// Every loss is somebody else's progress: this ends a fault, not a race.
 const PATIENCE: usize = 32;
+/// A change that took longer to reach the database is worked out again: its times would be wrong.
+const LATENESS: Duration = Duration::from_secs(1);
 
 /// What a resealing did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,12 @@ pub struct Resealed {
 }
 
 impl Stored {
+    /// Seals under the master key that opens this version of the ring: when it is sealed anew meanwhile, the change that
+    /// this is for loses, and is worked out again.
+    fn seal(&self, pair: &KeyPair) -> Result<Sealed, KeyError> {
+        Sealed::of(pair, &self.master)
+    }
+
     fn change(&self, signing: &[&SigningKey]) -> RingChange {
         let signing = signing.iter().map(|key| key.to_row()).collect();
         RingChange { version: self.rows.version, signing, ..RingChange::default() }
@@ -36,16 +44,16 @@ impl Keys {
     /// Promotes the next key, retires the active one and publishes a new next one, all or nothing; refuses while a
     /// verifier may not know the next key, unless forced.
     pub async fn rotate(&self, by: Promotion) -> Result<Rotated, KeyError> {
-        let seen = self.stored().await?;
+        let (seen, own) = (self.stored().await?, Promises::of(&self.settings));
         // Before the work of making a key.
-        rotation::check_promotion(&seen.keys, by, self.clock.now())?;
-        let (fresh, promises) = (self.generate_like(&seen).await?, Promises::of(&self.settings));
+        rotation::check_promotion(&seen.keys, own, by, self.clock.now())?;
+        let pair = self.generate_like(&seen).await?;
         let work = |stored: &Stored, now| {
             // Forced twice at once means once; without force the interlock sees to that.
             if !by.waits() && stored.rows.version != seen.rows.version {
                 return Err(KeyError::Raced);
             }
-            let rotated = rotation::rotate(&stored.keys, &fresh, promises, by, now)?;
+            let rotated = rotation::rotate(&stored.keys, &stored.seal(&pair)?, own, by, now)?;
             Ok(Some((stored.change(&[&rotated.former, &rotated.active, &rotated.next]), rotated)))
         };
         let (rotated, _) = self.change(work).await?.ok_or(KeyError::Raced)?;
@@ -60,10 +68,10 @@ impl Keys {
 
     /// Rotates when the schedule says so. Losing to another instance or a command is as good as doing it.
     pub(super) async fn rotate_if_due(&self) -> Result<bool, KeyError> {
-        let interval = self.settings.rotation_interval;
+        let (interval, own) = (self.settings.rotation_interval, Promises::of(&self.settings));
         // The ring in memory tells well enough; what is stored is looked at before anything is done.
         let is_due = |keys: &[SigningKey]| {
-            let scheduled = rotation::scheduled_at(keys, interval)?;
+            let scheduled = rotation::scheduled_at(keys, own, interval)?;
             Ok::<_, KeyError>(scheduled.is_some_and(|time| self.clock.now() >= time))
         };
         if !is_due(self.ring().published())? || !is_due(&self.list().await?)? {
@@ -84,10 +92,10 @@ impl Keys {
         kid: &str,
         close_sessions: bool,
     ) -> Result<(Option<Revocation>, usize), KeyError> {
-        let fresh = self.generate_like(&self.stored().await?).await?;
+        let pair = self.generate_like(&self.stored().await?).await?;
         let promises = Promises::of(&self.settings);
         let work = |stored: &Stored, now: Timestamp| {
-            let revocation = rotation::revoke(&stored.keys, kid, &fresh, promises, now)?;
+            let revocation = rotation::revoke(&stored.keys, kid, &stored.seal(&pair)?, promises, now)?;
             if revocation.is_none() && !close_sessions {
                 return Ok(None);
             }
@@ -97,7 +105,7 @@ impl Keys {
             let mut change = stored.change(&changed.flatten().collect::<Vec<_>>());
             if close_sessions {
                 change.close_sessions = Some((now.as_unix(), "key_revoked"));
-                change.mac = Some(vec![mac::generate(&stored.rows.mac, &self.master(), now)?]);
+                change.mac = Some(vec![mac::generate(&stored.rows.mac, &stored.master, now)?]);
             }
             Ok(Some((change, revocation)))
         };
@@ -112,8 +120,7 @@ impl Keys {
 
     /// Publishes a key pair from elsewhere as the next key, in place of the one that was; returns that and the new one.
     pub async fn import(&self, pair: KeyPair) -> Result<[SigningKey; 2], KeyError> {
-        let fresh = Sealed::of(pair, &self.master())?;
-        let replaced = self.replace_next(&fresh, |_| true).await?.ok_or(KeyError::Raced)?;
+        let replaced = self.replace_next(&pair, |_| true).await?.ok_or(KeyError::Raced)?;
         tracing::info!(
             target: "chancery::audit", event = "key_imported", kid = replaced[1].kid, replaced = replaced[0].kid,
             "a signing key was imported"
@@ -129,8 +136,8 @@ impl Keys {
         if !is_another(&self.list().await?) {
             return Ok(());
         }
-        let fresh = self.generate(algorithm).await?;
-        if let Some([replaced, next]) = self.replace_next(&fresh, is_another).await? {
+        let pair = generate(algorithm, self.settings.rsa_bits).await?;
+        if let Some([replaced, next]) = self.replace_next(&pair, is_another).await? {
             tracing::info!(
                 target: "chancery::audit", event = "next_key_replaced", kid = next.kid, replaced = replaced.kid,
                 %algorithm, "the next key has the algorithm that is set"
@@ -141,7 +148,7 @@ impl Keys {
 
     async fn replace_next(
         &self,
-        fresh: &Sealed,
+        pair: &KeyPair,
         condition: impl Fn(&[SigningKey]) -> bool,
     ) -> Result<Option<[SigningKey; 2]>, KeyError> {
         let promises = Promises::of(&self.settings);
@@ -149,7 +156,7 @@ impl Keys {
             if !condition(&stored.keys) {
                 return Ok(None);
             }
-            let keys = rotation::replace_next(&stored.keys, fresh, promises, now)?;
+            let keys = rotation::replace_next(&stored.keys, &stored.seal(pair)?, promises, now)?;
             Ok(Some((stored.change(&[&keys[0], &keys[1]]), keys)))
         };
         let replaced = self.change(work).await?;
@@ -175,8 +182,8 @@ impl Keys {
 
     /// Seals everything that is sealed under the first master key.
     pub async fn reseal(&self) -> Result<Resealed, KeyError> {
-        let master = self.master();
         let work = |stored: &Stored, _| {
+            let master = &stored.master;
             let mut resealed = Vec::new();
             for key in &stored.keys {
                 if let Some(sealed) = &key.sealed {
@@ -185,27 +192,32 @@ impl Keys {
                 }
             }
             let mac =
-                stored.rows.mac.iter().map(|row| mac::reseal(row, &master)).collect::<Result<Vec<_>, _>>()?;
+                stored.rows.mac.iter().map(|row| mac::reseal(row, master)).collect::<Result<Vec<_>, _>>()?;
             let count = resealed.len() + mac.len();
             let change = RingChange { mac: Some(mac), ..stored.change(&resealed.iter().collect::<Vec<_>>()) };
-            Ok(Some((change, count)))
+            Ok(Some((change, Resealed { master_key: master.sealing().to_owned(), count })))
         };
-        let (count, _) = self.change(work).await?.ok_or(KeyError::Raced)?;
-        let master_key = master.sealing().to_owned();
+        let (resealed, _) = self.change(work).await?.ok_or(KeyError::Raced)?;
+        let Resealed { master_key, count } = &resealed;
         tracing::info!(
             target: "chancery::audit", event = "keys_resealed", master_key, count, "the keys were sealed anew"
         );
-        Ok(Resealed { master_key, count })
+        Ok(resealed)
     }
 
-    /// Raises the promises of the keys in use to what this instance needs.
-    pub(super) async fn raise_promises(&self) -> Result<(), KeyError> {
+    /// The ring with its promises raised to what this instance needs.
+    pub(super) async fn promised(&self) -> Result<Stored, KeyError> {
         let own = Promises::of(&self.settings);
-        let work = |stored: &Stored, _| {
+        for _ in 0..PATIENCE {
+            let stored = self.stored().await?;
             let raised = rotation::raise_promises(&stored.keys, own);
-            Ok((!raised.is_empty()).then(|| (stored.change(&raised.iter().collect::<Vec<_>>()), ())))
-        };
-        self.change(work).await.map(drop)
+            if raised.is_empty() {
+                return Ok(stored);
+            }
+            let change = stored.change(&raised.iter().collect::<Vec<_>>());
+            self.store.write(move |conn| table::apply(conn, &change)).await?;
+        }
+        Err(KeyError::Raced)
     }
 
     /// Works a change out from what is stored and makes it; none: there is nothing to change. Beside the result stands
@@ -215,9 +227,17 @@ impl Keys {
         work: impl Fn(&Stored, Timestamp) -> Result<Option<(RingChange, R)>, KeyError>,
     ) -> Result<Option<(R, usize)>, KeyError> {
         for _ in 0..PATIENCE {
-            let stored = self.stored().await?;
-            let Some((change, result)) = work(&stored, self.clock.now())? else { return Ok(None) };
-            let (swap, closed) = self.store.write(move |conn| table::apply(conn, &change)).await?;
+            let (stored, now, clock) = (self.stored().await?, self.clock.now(), self.clock.clone());
+            let Some((change, result)) = work(&stored, now)? else { return Ok(None) };
+            let apply = move |conn: &mut _| {
+                // The database may have been long in coming, and a key is not published before it is written.
+                if clock.now().since(now) > LATENESS {
+                    Ok((Swap::Lost, 0))
+                } else {
+                    table::apply(conn, &change)
+                }
+            };
+            let (swap, closed) = self.store.write(apply).await?;
             if swap == Swap::Won {
                 return Ok(Some((result, closed)));
             }
@@ -227,14 +247,8 @@ impl Keys {
 
     /// A key of the next key's algorithm: servers see to it when they start that it is the one that is set, and a
     /// command that is run with other settings does not change it.
-    async fn generate_like(&self, stored: &Stored) -> Result<Sealed, KeyError> {
-        self.generate(rotation::next(&stored.keys)?.algorithm).await
-    }
-
-    /// Sealed under the master key that comes first by now, if that opens the ring.
-    async fn generate(&self, algorithm: Algorithm) -> Result<Sealed, KeyError> {
-        self.take_up().await?;
-        generate(self.master(), algorithm, self.settings.rsa_bits).await
+    async fn generate_like(&self, stored: &Stored) -> Result<KeyPair, KeyError> {
+        generate(rotation::next(&stored.keys)?.algorithm, self.settings.rsa_bits).await
     }
 }
 
@@ -246,10 +260,11 @@ pub(super) async fn create_first_keys(
     version: i64,
     clock: &Clock,
 ) -> Result<(), KeyError> {
-    let master = Arc::new(MasterKeys::load_or_create(settings)?);
+    let master = MasterKeys::load_or_create(settings)?;
     let promises = Promises::of(settings);
-    let first = generate(Arc::clone(&master), settings.algorithm, settings.rsa_bits).await?;
-    let second = generate(Arc::clone(&master), settings.algorithm, settings.rsa_bits).await?;
+    let first = generate(settings.algorithm, settings.rsa_bits).await?;
+    let second = generate(settings.algorithm, settings.rsa_bits).await?;
+    let [first, second] = [Sealed::of(&first, &master)?, Sealed::of(&second, &master)?];
     let now = clock.now();
     let active = SigningKey::next(&first, promises, now).activated(Promotion::First, now);
     let next = SigningKey::next(&second, promises, now);
@@ -268,11 +283,7 @@ pub(super) async fn create_first_keys(
     Ok(())
 }
 
-async fn generate(
-    master: Arc<MasterKeys>,
-    algorithm: Algorithm,
-    rsa_bits: usize,
-) -> Result<Sealed, KeyError> {
-    let make = move || Sealed::of(KeyPair::generate(algorithm, rsa_bits)?, &master);
+async fn generate(algorithm: Algorithm, rsa_bits: usize) -> Result<KeyPair, KeyError> {
+    let make = move || KeyPair::generate(algorithm, rsa_bits);
     tokio::task::spawn_blocking(make).await.unwrap_or_else(|failure| Err(crypto(failure)))
 }

@@ -4,10 +4,15 @@
 use josekit::jwk::Jwk;
 use josekit::jwk::alg::ec::{EcCurve, EcKeyPair};
 use josekit::jwk::alg::ed::EdKeyPair;
+use openssl::ec::EcKey;
+use openssl::error::ErrorStack;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private};
 use pkcs8::der::Encode;
+use pkcs8::pkcs5::pbes2::Kdf;
 use pkcs8::{EncryptedPrivateKeyInfo, ObjectIdentifier, PrivateKeyInfo, SecretDocument, pkcs5};
 use rsa::RsaPrivateKey;
-use rsa::pkcs1::DecodeRsaPrivateKey;
+use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey};
 use rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use zeroize::Zeroizing;
 
@@ -19,6 +24,11 @@ use crate::config::Algorithm;
 const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
 /// The sizes that verifiers take.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
+
+/// Of PBKDF2: some seconds.
+const MAX_ITERATIONS: u32 = 10_000_000;
+/// Of scrypt, in bytes.
+const MAX_MEMORY: u64 = 1 << 28;
 
 const OLD_ENCRYPTION: &str =
     "it is encrypted in OpenSSL's old format: write it anew with `openssl pkcs8 -topk8`";
@@ -67,7 +77,7 @@ impl PrivateKeyFile {
             "RSA PRIVATE KEY" => {
                 of_rsa(&RsaPrivateKey::from_pkcs1_pem(&self.block).map_err(|cause| malformed(&cause))?)?
             }
-            "EC PRIVATE KEY" => of_ec(EcKeyPair::from_pem(self.block.as_bytes(), Some(EcCurve::P256)))?,
+            "EC PRIVATE KEY" => of_ec(EcKey::private_key_from_pem(self.block.as_bytes()))?,
             "PRIVATE KEY" => of_pkcs8(&self.document()?)?,
             "ENCRYPTED PRIVATE KEY" => {
                 let document = self.document()?;
@@ -75,6 +85,7 @@ impl PrivateKeyFile {
                     .map_err(|_| unusable(OTHER_ENCRYPTION))?;
                 let passphrase =
                     passphrase.ok_or_else(|| unusable("it is encrypted: a passphrase is needed"))?;
+                check_cost(&sealed)?;
                 let opened = sealed.decrypt(passphrase).map_err(|cause| match cause {
                     pkcs8::Error::EncryptedPrivateKey(
                         pkcs5::Error::UnsupportedAlgorithm { .. } | pkcs5::Error::NoPbes1CryptSupport,
@@ -119,7 +130,7 @@ fn of_pkcs8(document: &SecretDocument) -> Result<Jwk, KeyError> {
     let info = PrivateKeyInfo::try_from(der).map_err(|cause| malformed(&cause))?;
     match info.algorithm.oid {
         RSA_ENCRYPTION => of_rsa(&RsaPrivateKey::try_from(info).map_err(|cause| malformed(&cause))?),
-        EC_PUBLIC_KEY => of_ec(EcKeyPair::from_der(der, Some(EcCurve::P256))),
+        EC_PUBLIC_KEY => of_ec(PKey::private_key_from_der(der).and_then(|key| key.ec_key())),
         ED25519 => of_ed25519(info),
         RSA_PSS => Err(unusable(
             "it holds a key for RSA-PSS alone: use a plain RSA key (`openssl genpkey -algorithm RSA`), also for PS256",
@@ -136,16 +147,52 @@ fn of_rsa(key: &RsaPrivateKey) -> Result<Jwk, KeyError> {
         let (least, most) = (RSA_BITS.start(), RSA_BITS.end());
         return Err(unusable(&format!("its RSA key has {bits} bits: {least} to {most} can be imported")));
     }
-    if key.primes().len() != 2 {
-        return Err(unusable("its RSA key has more than two primes, which verifiers do not expect"));
+    let [p, q] = key.primes() else { return Err(unusable("its RSA key has not two primes")) };
+    let difference = if p > q { p - q } else { q - p };
+    // Sizes and distance as FIPS 186-5 appendix A.1.1 asks for: else the modulus is easily factored.
+    let is_sound = [p, q].iter().all(|prime| prime.bits() == bits.div_ceil(2))
+        && difference.bits() > bits / 2 - 100
+        && key.validate().is_ok()
+        && is_prime_to_openssl(key);
+    if !is_sound {
+        return Err(unusable("its RSA key is not sound: its primes are none, do not fit, or are too close"));
     }
-    key.validate().map_err(|cause| unusable(&format!("its RSA key is inconsistent: {cause}")))?;
     rsa_jwk(key)
 }
 
-fn of_ec(pair: Result<EcKeyPair, josekit::JoseError>) -> Result<Jwk, KeyError> {
-    let pair = pair.map_err(|_| unusable("its elliptic-curve key is not on P-256, or cannot be read"))?;
-    Ok(pair.to_jwk_key_pair())
+/// The `rsa` crate takes the primes for what they are called.
+fn is_prime_to_openssl(key: &RsaPrivateKey) -> bool {
+    let der = key.to_pkcs1_der().map(|der| der.to_bytes());
+    let parsed = der.ok().and_then(|der| openssl::rsa::Rsa::private_key_from_der(&der).ok());
+    parsed.is_some_and(|key| key.check_key().unwrap_or(false))
+}
+
+fn of_ec(key: Result<EcKey<Private>, ErrorStack>) -> Result<Jwk, KeyError> {
+    let key = key.map_err(|_| unusable("its elliptic-curve key cannot be read"))?;
+    if key.group().curve_name() != Some(Nid::X9_62_PRIME256V1) {
+        return Err(unusable("its elliptic-curve key is not on P-256"));
+    }
+    // Written anew, which takes what josekit would stumble over out of it.
+    let whole = key.check_key().and_then(|()| PKey::from_ec_key(key)?.private_key_to_pkcs8());
+    let der = whole.map(Zeroizing::new).map_err(|_| unusable("its elliptic-curve key is not sound"))?;
+    Ok(EcKeyPair::from_der(&*der, Some(EcCurve::P256))?.to_jwk_key_pair())
+}
+
+/// What it costs to try the passphrase is up to whoever wrote the file.
+fn check_cost(sealed: &EncryptedPrivateKeyInfo<'_>) -> Result<(), KeyError> {
+    let is_bearable = match sealed.encryption_algorithm.pbes2().map(|parameters| &parameters.kdf) {
+        Some(Kdf::Pbkdf2(kdf)) => kdf.iteration_count <= MAX_ITERATIONS,
+        Some(Kdf::Scrypt(kdf)) => {
+            let memory = kdf.cost_parameter.saturating_mul(128 * u64::from(kdf.block_size));
+            kdf.cost_parameter > 1 && memory.saturating_mul(kdf.parallelization.into()) <= MAX_MEMORY
+        }
+        _ => true, // decrypting says what it is
+    };
+    if is_bearable {
+        Ok(())
+    } else {
+        Err(unusable("its encryption costs too much to undo: write it anew with fewer rounds"))
+    }
 }
 
 fn of_ed25519(info: PrivateKeyInfo<'_>) -> Result<Jwk, KeyError> {

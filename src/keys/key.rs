@@ -3,9 +3,10 @@
 
 use josekit::jwk::Jwk;
 
+use super::KeyError;
 use super::pair::thumbprint;
 use super::promises::Promises;
-use super::{KeyError, KeyPair, MasterKeys};
+use super::sealing::Sealed;
 use crate::clock::Timestamp;
 use crate::config::{Algorithm, CLOCK_SKEW};
 use crate::store::keys::SigningKeyRow;
@@ -281,21 +282,5 @@ impl SigningKey {
             propagation_time,
             retention,
         }
-    }
-}
-
-/// A new key pair whose private half is sealed: all that is needed to publish it.
-#[derive(Clone, Debug)]
-pub struct Sealed {
-    pub(super) kid: String,
-    pub(super) algorithm: Algorithm,
-    pub(super) public: Jwk,
-    pub(super) private: String,
-}
-
-impl Sealed {
-    pub(super) fn of(pair: KeyPair, master: &MasterKeys) -> Result<Self, KeyError> {
-        let private = master.seal(&pair.private)?;
-        Ok(Self { kid: pair.kid, algorithm: pair.algorithm, public: pair.public, private })
     }
 }

@@ -93,8 +93,12 @@ pub struct Keys {
     store: Store,
     clock: Clock,
     settings: KeySettings,
+    /// Whether this instance publishes and signs, and so makes promises to verifiers.
+    serves: bool,
     master: Arc<RwLock<Arc<MasterKeys>>>,
     ring: Arc<RwLock<Arc<Ring>>>,
+    /// Held while a ring is taken up, so that an older one never comes after a newer one.
+    taking_up: Arc<tokio::sync::Mutex<()>>,
     /// When the ring was last known to be what is stored: Unix seconds.
     checked_at: Arc<AtomicI64>,
     usages: Usages,
@@ -107,9 +111,9 @@ impl Keys {
         if rows.signing.is_empty() {
             commands::create_first_keys(&store, &settings, rows.version, &clock).await?;
         }
-        let keys = Self::open(store, clock, settings).await?;
+        let keys = Self { serves: true, ..Self::open(store, clock, settings).await? };
+        keys.take_up().await?;
         keys.prepare_next().await?;
-        keys.take_up_promised().await?;
         Ok(keys)
     }
 
@@ -126,8 +130,10 @@ impl Keys {
             store,
             clock,
             settings,
+            serves: false,
             master: Arc::new(RwLock::new(Arc::new(master))),
             ring: Arc::new(RwLock::new(ring)),
+            taking_up: Arc::default(),
             checked_at: Arc::new(AtomicI64::new(now.as_unix())),
             usages,
         })
@@ -142,7 +148,9 @@ impl Keys {
     /// `keys.reload_interval` ago. A key stays published for as long after its retirement as that takes to be noticed.
     pub async fn current(&self) -> Result<Arc<Ring>, KeyError> {
         let checked_at = Timestamp::from_unix(self.checked_at.load(Ordering::SeqCst));
-        if self.clock.now().since(checked_at) > self.settings.reload_interval {
+        let now = self.clock.now();
+        // A clock that was set back tells nothing about how long ago that was.
+        if now < checked_at || now.since(checked_at) > self.settings.reload_interval {
             self.reload().await?;
         }
         Ok(self.ring())
@@ -154,9 +162,11 @@ impl Keys {
         let now = self.clock.now();
         let ring = self.ring();
         if self.store.read(table::version).await? != ring.version() || ring.is_stale(now) {
-            return self.take_up_promised().await;
+            self.take_up().await?;
+            self.ring().tell_of_changes(&ring);
+            return Ok(());
         }
-        self.checked_at.fetch_max(now.as_unix(), Ordering::SeqCst);
+        self.checked_at.store(now.as_unix(), Ordering::SeqCst);
         Ok(())
     }
 
@@ -174,35 +184,40 @@ impl Keys {
 
     async fn stored(&self) -> Result<Stored, KeyError> {
         let rows = self.store.read(table::load).await?;
+        if rows.signing.is_empty() {
+            return Err(KeyError::Empty);
+        }
         let keys = rows.signing.iter().map(SigningKey::from_row).collect::<Result<_, _>>()?;
-        Ok(Stored { rows, keys })
+        let (ring, master) = self.open_ring(&rows)?;
+        Ok(Stored { rows, keys, master, ring })
     }
 
-    /// Takes up the ring as it is stored, after its promises are raised to what this instance needs: before it publishes
-    /// or signs with them.
-    async fn take_up_promised(&self) -> Result<(), KeyError> {
-        self.raise_promises().await?;
-        let former = self.ring();
-        self.take_up().await?;
-        self.ring().tell_of_changes(&former);
-        Ok(())
-    }
-
-    async fn take_up(&self) -> Result<(), KeyError> {
-        let now = self.clock.now();
-        let rows = self.store.read(table::load).await?;
-        let open = |master: &MasterKeys| Ring::open(&rows, master, &self.usages, now);
-        // The master keys may have been replaced in their file. Until that fits, those at hand are used.
-        let replaced = MasterKeys::load(&self.settings).and_then(|master| Ok((open(&master)?, master)));
-        let ring = match replaced {
+    /// Opens a ring with the master keys that are set by now, since they may have been replaced in their file; or, until
+    /// those fit, with the ones at hand.
+    fn open_ring(&self, rows: &RingRows) -> Result<(Ring, Arc<MasterKeys>), KeyError> {
+        let open = |master: &MasterKeys| Ring::open(rows, master, &self.usages, self.clock.now());
+        match MasterKeys::load(&self.settings).and_then(|master| Ok((open(&master)?, Arc::new(master)))) {
             Ok((ring, master)) => {
-                *self.master.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(master);
-                ring
+                *self.master.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&master);
+                Ok((ring, master))
             }
-            Err(problem) => open(&self.master()).map_err(|error| with_problem(error, &problem))?,
-        };
-        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
-        self.checked_at.fetch_max(now.as_unix(), Ordering::SeqCst);
+            Err(problem) => {
+                let master = self.master();
+                let ring = open(&master).map_err(|error| with_problem(error, &problem))?;
+                tracing::warn!(%problem, "the master key that was read before is used: another start would fail");
+                Ok((ring, master))
+            }
+        }
+    }
+
+    /// Takes up the ring as it is stored. An instance that serves first raises its promises to what it needs, before it
+    /// publishes or signs with it.
+    async fn take_up(&self) -> Result<(), KeyError> {
+        let _turn = self.taking_up.lock().await;
+        let now = self.clock.now();
+        let stored = if self.serves { self.promised().await? } else { self.stored().await? };
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(stored.ring);
+        self.checked_at.store(now.as_unix(), Ordering::SeqCst);
         Ok(())
     }
 
@@ -211,16 +226,18 @@ impl Keys {
     }
 }
 
-/// The master keys at hand do not open the ring any more: what is wrong with those in the file is the better hint.
+/// The master keys at hand do not open the ring: what is wrong with those that are set is the better hint.
 fn with_problem(error: KeyError, problem: &KeyError) -> KeyError {
     match error {
-        KeyError::MasterKey(_) => KeyError::MasterKey(format!("the ring was sealed anew, and {problem}")),
+        KeyError::MasterKey(_) => KeyError::MasterKey(problem.to_string()),
         other => other,
     }
 }
 
-/// The ring as it is stored.
+/// The ring as it is stored, and the master keys that open it.
 struct Stored {
     rows: RingRows,
     keys: Vec<SigningKey>,
+    master: Arc<MasterKeys>,
+    ring: Ring,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use josekit::jwk::Jwk;
 use proptest::prelude::*;
 
-use super::key::Sealed;
+use super::sealing::Sealed;
 use super::{KeyState, Promises, Promotion, SigningKey, rotation};
 use crate::clock::Timestamp;
 use crate::config::{Algorithm, CLOCK_SKEW};
@@ -174,7 +174,7 @@ impl World {
             Step::Rotate(settings) => self.rotate(Promotion::Command, settings),
             Step::RotateAtOnce(settings) => {
                 // Once: a schedule may come first, again and again.
-                let safe_at = rotation::promotable_at(&self.stored).unwrap();
+                let safe_at = rotation::promotable_at(&self.stored, settings.promises()).unwrap();
                 while self.time() < safe_at {
                     self.pass_a_second();
                 }
@@ -221,7 +221,7 @@ impl World {
             if self.now - checked_at >= settings.reload {
                 self.reload(number);
                 let interval = Duration::from_secs(u64::try_from(settings.interval).unwrap());
-                let due = rotation::scheduled_at(&self.stored, interval).unwrap();
+                let due = rotation::scheduled_at(&self.stored, settings.promises(), interval).unwrap();
                 if due.is_some_and(|due| self.time() >= due) {
                     self.rotate(Promotion::Schedule, settings);
                 }

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use super::key::{KeyState, Promotion, Sealed, SigningKey};
+use super::key::{KeyState, Promotion, SigningKey};
+use super::sealing::Sealed;
 use super::{KeyError, Promises};
 use crate::clock::Timestamp;
 
@@ -67,25 +68,34 @@ fn find<'a>(
     }
 }
 
-/// From when on the next key may sign. What was promised about the active one counts too: when the next was published,
-/// instances with that promise were serving a JWKS without it.
-pub fn promotable_at(keys: &[SigningKey]) -> Result<Timestamp, KeyError> {
+/// From when on the next key may sign, as `own` settings and all promises have it. What was promised about the active one
+/// counts too: when the next was published, instances with that promise were serving a JWKS without it.
+pub fn promotable_at(keys: &[SigningKey], own: Promises) -> Result<Timestamp, KeyError> {
     let next = next(keys)?;
-    Ok(next.published_at + active(keys)?.promises.and(next.promises).propagation_time)
+    Ok(next.published_at + active(keys)?.promises.and(next.promises).and(own).propagation_time)
 }
 
 /// When the schedule promotes the next key; none without one.
-pub fn scheduled_at(keys: &[SigningKey], interval: Duration) -> Result<Option<Timestamp>, KeyError> {
+pub fn scheduled_at(
+    keys: &[SigningKey],
+    own: Promises,
+    interval: Duration,
+) -> Result<Option<Timestamp>, KeyError> {
     if interval.is_zero() {
         return Ok(None);
     }
     let since = active(keys)?.activated_at().unwrap_or(Timestamp::from_unix(0));
-    Ok(Some(promotable_at(keys)?.max(since + interval)))
+    Ok(Some(promotable_at(keys, own)?.max(since + interval)))
 }
 
 /// The interlock.
-pub fn check_promotion(keys: &[SigningKey], by: Promotion, now: Timestamp) -> Result<(), KeyError> {
-    let (next, safe_at) = (next(keys)?, promotable_at(keys)?);
+pub fn check_promotion(
+    keys: &[SigningKey],
+    own: Promises,
+    by: Promotion,
+    now: Timestamp,
+) -> Result<(), KeyError> {
+    let (next, safe_at) = (next(keys)?, promotable_at(keys, own)?);
     if by.waits() && now < safe_at {
         return Err(TooEarly { kid: next.kid.clone(), published_at: next.published_at, safe_at }.into());
     }
@@ -96,17 +106,18 @@ pub fn check_promotion(keys: &[SigningKey], by: Promotion, now: Timestamp) -> Re
 pub(super) fn rotate(
     keys: &[SigningKey],
     fresh: &Sealed,
-    promises: Promises,
+    own: Promises,
     by: Promotion,
     now: Timestamp,
 ) -> Result<Rotated, KeyError> {
-    check_promotion(keys, by, now)?;
+    check_promotion(keys, own, by, now)?;
     // What needed no force was not forced.
-    let by = if by == Promotion::Forced && now >= promotable_at(keys)? { Promotion::Command } else { by };
+    let by =
+        if by == Promotion::Forced && now >= promotable_at(keys, own)? { Promotion::Command } else { by };
     Ok(Rotated {
         former: active(keys)?.clone().retired(now),
         active: next(keys)?.clone().activated(by, now),
-        next: SigningKey::next(fresh, promises, now),
+        next: SigningKey::next(fresh, own, now),
     })
 }
 

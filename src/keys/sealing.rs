@@ -16,8 +16,8 @@ use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::KeyError;
-use crate::config::KeySettings;
+use super::{KeyError, KeyPair};
+use crate::config::{Algorithm, KeySettings};
 
 const LENGTH: usize = 32;
 
@@ -128,6 +128,23 @@ impl MasterKeys {
     }
 }
 
+/// A new key pair whose private half is sealed: all that is needed to publish it.
+#[derive(Clone, Debug)]
+pub struct Sealed {
+    pub(super) kid: String,
+    pub(super) algorithm: Algorithm,
+    pub(super) public: Jwk,
+    pub(super) private: String,
+}
+
+impl Sealed {
+    pub(super) fn of(pair: &KeyPair, master: &MasterKeys) -> Result<Self, KeyError> {
+        let KeyPair { kid, algorithm, public, private } = pair;
+        let private = master.seal(private)?;
+        Ok(Self { kid: kid.clone(), algorithm: *algorithm, public: public.clone(), private })
+    }
+}
+
 fn open(master: &[u8; LENGTH], sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
     let decrypter = A256GCMKW.decrypter_from_bytes(master).ok()?;
     jwe::deserialize_compact(sealed, &decrypter).ok().map(|(payload, _)| Zeroizing::new(payload))
@@ -171,7 +188,10 @@ pub fn create_master_key_file(path: &Path) -> std::io::Result<()> {
     let written = written.and_then(|()| file.sync_all());
     let linked = written.and_then(|()| fs::hard_link(&aside, path));
     fs::remove_file(&aside)?;
-    linked
+    linked?;
+    // The name is on the disk before anything is sealed under the key.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(folder)?.sync_all()
 }
 
 fn fault(place: &str, problem: &str) -> KeyError {

@@ -147,3 +147,37 @@ async fn a_command_with_another_algorithm_keeps_the_rings() {
     let rotated = keys.rotate(Promotion::Forced).await.unwrap();
     assert_eq!(rotated.next.algorithm.as_str(), "EdDSA");
 }
+
+#[actix_rt::test]
+async fn a_key_that_is_made_during_a_resealing_is_sealed_under_the_new_master_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("master.key");
+    std::fs::write(&file, OLD_MASTER).unwrap();
+    // A large key, so that there is time in between.
+    let settings = [
+        ("keys.master_key", ""),
+        ("keys.master_key_file", file.to_str().unwrap()),
+        ("keys.rsa_bits", "4096"),
+    ];
+    let service = Service::start_with(&settings).await;
+    service.pass(3600);
+    let reseal = async {
+        std::fs::write(&file, format!("{NEW_MASTER} {OLD_MASTER}")).unwrap();
+        open(&service, &settings).await.unwrap().reseal().await.unwrap();
+        std::fs::write(&file, NEW_MASTER).unwrap();
+    };
+    let (rotated, ()) = tokio::join!(keys_of(&service).rotate(Promotion::Command), reseal);
+    rotated.unwrap();
+    open(&service, &[("keys.master_key", NEW_MASTER)]).await.unwrap();
+}
+
+#[actix_rt::test]
+async fn a_command_that_promises_more_than_the_ring_waits_for_it() {
+    let service = Service::start().await;
+    service.pass(3600);
+    let patient = [("keys.propagation_time", "2h")];
+    let keys = open(&service, &patient).await.unwrap();
+    assert!(matches!(keys.rotate(Promotion::Command).await, Err(KeyError::TooEarly(_))));
+    service.pass(3600);
+    keys.rotate(Promotion::Command).await.unwrap();
+}

@@ -1,11 +1,13 @@
 //! The signing keys over time.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::support::{START, Service, decode, load};
 use chancery::app::App;
 use chancery::clock::Clock;
 use chancery::keys::{KeyError, KeyState, Keys, Promotion};
+use chancery::store::keys::{self as table, RingChange};
 
 pub fn keys_of(service: &Service) -> &Keys {
     &service.app.issuer.keys
@@ -227,27 +229,27 @@ async fn an_instance_with_a_longer_retention_or_propagation_binds_the_others() {
     assert!(!published(&service).await.contains(&old));
 }
 
+/// Puts another sealed half in the next key's row; returns the one that was there.
+async fn replace_seal(service: &Service, sealed: &str) -> String {
+    let sealed = sealed.to_owned();
+    let replace = |conn: &mut _| {
+        let mut rows = table::load(conn)?;
+        let row = rows.signing.iter_mut().find(|row| row.state == "next").unwrap();
+        let former = row.sealed_private_jwk.replace(sealed);
+        let signing = vec![row.clone()];
+        table::apply(conn, &RingChange { version: rows.version, signing, ..RingChange::default() })?;
+        Ok(former)
+    };
+    service.store().write(replace).await.unwrap().unwrap()
+}
+
 #[actix_rt::test]
 async fn an_instance_that_cannot_take_up_the_ring_signs_no_more_and_still_publishes() {
     let service = Service::start().await;
     let secret = service.confidential("worker").await;
     service_token(&service, &secret).await.assert_ok();
     let before = published(&service).await;
-    let damage = |sealed: &'static str| {
-        move |conn: &mut _| {
-            let mut rows = chancery::store::keys::load(conn)?;
-            let row = rows.signing.iter_mut().find(|row| row.state == "next").unwrap();
-            let (version, whole) = (rows.version, row.sealed_private_jwk.replace(sealed.to_owned()));
-            let change = chancery::store::keys::RingChange {
-                version,
-                signing: vec![row.clone()],
-                ..Default::default()
-            };
-            chancery::store::keys::apply(conn, &change)?;
-            Ok(whole)
-        }
-    };
-    let whole = service.store().write(damage("damaged")).await.unwrap().unwrap();
+    let whole = replace_seal(&service, "damaged").await;
     service.pass(10);
     service_token(&service, &secret).await.assert_ok();
     service.pass(1);
@@ -257,6 +259,18 @@ async fn an_instance_that_cannot_take_up_the_ring_signs_no_more_and_still_publis
     assert_eq!((readiness.status, readiness.text("keys")), (503, "unavailable"));
     assert_eq!(readiness.text("database"), "ok");
     assert_eq!(published(&service).await, before);
-    service.store().write(damage(whole.leak())).await.unwrap();
+    replace_seal(&service, &whole).await;
     service_token(&service, &secret).await.assert_ok();
+}
+
+#[actix_rt::test]
+async fn a_clock_that_is_set_back_does_not_pass_an_old_ring_for_a_new_one() {
+    let service = Service::start().await;
+    let secret = service.confidential("worker").await;
+    service.pass(3600);
+    service_token(&service, &secret).await.assert_ok();
+    let Clock::Manual(seconds) = &service.clock else { panic!("the clock is the system's") };
+    seconds.fetch_sub(3600, Ordering::SeqCst);
+    replace_seal(&service, "damaged").await;
+    service_token(&service, &secret).await.assert_error(503, "temporarily_unavailable");
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{open, timeline};
 use crate::cli::{Admin, Failure, output};
 use crate::clock::Timestamp;
-use crate::keys::{KeyError, KeyState, Promotion, SigningKey, rotation};
+use crate::keys::{KeyError, KeyState, Promises, Promotion, SigningKey, rotation};
 use crate::store::keys::load;
 
 #[derive(Debug, Args)]
@@ -63,11 +63,12 @@ impl List {
             return output::list(&[], &COLUMNS, self.json);
         }
         let keys = open(admin).await?.list().await?;
+        let (settings, own) = (&admin.settings.keys, Promises::of(&admin.settings.keys));
         let plan = Plan {
-            promotable_at: rotation::promotable_at(&keys)?,
-            scheduled_at: rotation::scheduled_at(&keys, admin.settings.keys.rotation_interval)?,
+            promotable_at: rotation::promotable_at(&keys, own)?,
+            scheduled_at: rotation::scheduled_at(&keys, own, settings.rotation_interval)?,
             now: admin.clock.now(),
-            cached_for: admin.settings.keys.reload_interval + admin.settings.jwks.max_age,
+            cached_for: settings.reload_interval + admin.settings.jwks.max_age,
         };
         if self.json {
             let described: Vec<_> = keys.iter().map(|key| describe(key, &plan)).collect();

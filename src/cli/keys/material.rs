@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::{find, open, print};
 use crate::cli::input::PasswordSource;
 use crate::cli::{Admin, Failure, output};
-use crate::keys::{PrivateKeyFile, create_master_key_file, export, generate_master_key, rotation};
+use crate::keys::{PrivateKeyFile, Promises, create_master_key_file, export, generate_master_key, rotation};
 
 /// More is no key.
 const MAX_FILE: u64 = 64 * 1024;
@@ -76,7 +76,7 @@ impl Import {
              chancery keys rotate.",
             next.kid,
             replaced.kid,
-            rotation::promotable_at(&keys)?
+            rotation::promotable_at(&keys, Promises::of(&admin.settings.keys))?
         );
         print(
             self.json,

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Admin, Failure, output};
 use crate::clock::Timestamp;
-use crate::keys::{KeyError, KeyState, Keys as Ring, Promotion, Rotated, SigningKey, rotation};
+use crate::keys::{KeyError, KeyState, Keys as Ring, Promises, Promotion, Rotated, SigningKey, rotation};
 
 /// Look at the signing keys, rotate and replace them.
 #[derive(Debug, Subcommand)]
@@ -116,10 +116,10 @@ impl Rotate {
     async fn run(self, admin: &Admin) -> Result<(), Failure> {
         let ring = open(admin).await?;
         let by = if self.force { Promotion::Forced } else { Promotion::Command };
-        let keys = ring.list().await?;
-        let (safe_at, now) = (rotation::promotable_at(&keys)?, admin.clock.now());
+        let (keys, own) = (ring.list().await?, Promises::of(&admin.settings.keys));
+        let (safe_at, now) = (rotation::promotable_at(&keys, own)?, admin.clock.now());
         if self.dry_run {
-            rotation::check_promotion(&keys, by, now)?;
+            rotation::check_promotion(&keys, own, by, now)?;
             let kid = &rotation::next(&keys)?.kid;
             let how = if now < safe_at {
                 format!(" by force: it is safe from {safe_at} on")
