@@ -170,8 +170,8 @@ impl Keys {
         Ok(())
     }
 
-    /// What an instance does at least every `keys.reload_interval`: takes up changes, and rotates when it is due. `true` when it
-    /// rotated; of several instances one does.
+    /// What an instance does at least every `keys.reload_interval`: takes up changes, and rotates when it is due. `true`
+    /// when it rotated; of several instances one does.
     pub async fn tend(&self) -> Result<bool, KeyError> {
         self.reload().await?;
         self.rotate_if_due().await
