@@ -29,7 +29,7 @@ async fn keys_are_listed_and_rotated_beside_a_running_server() {
     place.run("keys rotate --dry-run").assert(5);
     let by_force = place.run("keys rotate --dry-run --force --json").assert(0);
     assert!(by_force.stderr.contains("by force: it is safe from"), "{}", by_force.stderr);
-    assert_eq!(by_force.json()["would_activate"], of_state(&before, "next")["kid"]);
+    assert_eq!(by_force.json()["active"], of_state(&before, "next")["kid"]);
     assert_eq!(listed(&place), before);
     let rotated = place.run("keys rotate --force --json").assert(0);
     assert!(rotated.stderr.contains("event=\"keys_rotated\" by=\"forced\""), "{}", rotated.stderr);

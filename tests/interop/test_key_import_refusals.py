@@ -11,7 +11,8 @@ from typing import Any
 import jwt
 import pytest
 from conftest import Server, import_file, wait_until
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateNumbers, RSAPublicNumbers
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from forgeries import claims_of
 from joserfc.jwk import ECKey
 from openssl import ED25519, P_256, PASSPHRASE, RSA, encrypted_pkcs8, genpkey, openssl, public_half
@@ -96,6 +97,31 @@ def of_two_keys(file: Path) -> None:
     file.write_text("\n".join(["-----BEGIN PRIVATE KEY-----", *mixed, "-----END PRIVATE KEY-----", ""]))
 
 
+def of_der(base64_text: str) -> Callable[[Path], object]:
+    lines = ["-----BEGIN PRIVATE KEY-----", *textwrap.wrap(base64_text, 64), "-----END PRIVATE KEY-----", ""]
+    return lambda file: file.write_text("\n".join(lines))
+
+
+# P-256 in PKCS#8: with the scalar 0, and with the point at infinity as its public half.
+SCALAR_ZERO = "MEECAQAwEwYHKoZIzj0CAQYIKoZIzj0DAQcEJzAlAgEBBCAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="
+AT_INFINITY = "MEcCAQAwEwYHKoZIzj0CAQYIKoZIzj0DAQcELTArAgEBBCBmeMv/1uU633I438A7PoITSBQL/BW3RzGFv/zjSCt1/KEEAwIAAA=="
+
+
+def with_a_tiny_prime(file: Path) -> None:
+    """Whose modulus anybody factors."""
+    p, q, e = 3, int(openssl("prime", "-generate", "-bits", "2047")), 65537
+    d = pow(e, -1, (p - 1) * (q - 1))
+    numbers = RSAPrivateNumbers(p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p), RSAPublicNumbers(e, p * q))
+    key = numbers.private_key(unsafe_skip_rsa_key_validation=True)
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def costly(file: Path) -> None:
+    genpkey(file.with_name("plain.pem"), *RSA)
+    rounds = ["-v2", "aes-256-cbc", "-iter", "20000000", "-passout", "pass:x"]
+    openssl("pkcs8", "-topk8", "-in", file.with_name("plain.pem"), "-out", file, *rounds)
+
+
 def empty(file: Path) -> None:
     file.touch()
 
@@ -113,7 +139,7 @@ def too_large(file: Path) -> None:
     file.write_bytes(b"\n" * 100_000 + file.read_bytes())
 
 
-UNUSABLE: list[tuple[str, Callable[[Path], None], str]] = [
+UNUSABLE: list[tuple[str, Callable[[Path], object], str]] = [
     ("RS256", rsa_1024, "1024 bits"),
     ("ES256", p_384, "not on P-256"),
     ("ES256", p_384_in_sec1, "not on P-256"),
@@ -129,7 +155,10 @@ UNUSABLE: list[tuple[str, Callable[[Path], None], str]] = [
     ("RS256", public_key, "no PEM private key"),
     ("RS256", truncated, "cut short"),
     ("RS256", with_lines_missing, "incomplete"),
-    ("ES256", of_two_keys, "halves do not belong together"),
+    ("ES256", of_two_keys, "elliptic-curve key"),
+    ("ES256", of_der(SCALAR_ZERO), "elliptic-curve key"),
+    ("ES256", of_der(AT_INFINITY), "elliptic-curve key"),
+    ("RS256", with_a_tiny_prime, "not sound"),
     ("RS256", empty, "no PEM private key"),
     ("RS256", missing, "No such file"),
     ("RS256", der, "no PEM private key"),
@@ -139,7 +168,7 @@ UNUSABLE: list[tuple[str, Callable[[Path], None], str]] = [
 
 @pytest.mark.parametrize(("algorithm", "make", "says"), UNUSABLE)
 def test_a_file_without_a_usable_key_is_refused(
-    server_of: Callable[[str], Server], folder: Path, algorithm: str, make: Callable[[Path], None], says: str
+    server_of: Callable[[str], Server], folder: Path, algorithm: str, make: Callable[[Path], object], says: str
 ) -> None:
     server, file = server_of(algorithm), folder / "unusable.pem"
     make(file)
@@ -159,6 +188,15 @@ def test_a_wrong_passphrase_is_refused(server: Server, folder: Path) -> None:
         refused = server.cli("keys", "import", file, "--password-stdin", input=wrong + "\n")
         line = f"chancery: {re.escape(str(file))}: the passphrase is wrong, or the file is damaged"
         assert_refused_without_a_change(server, before, refused, 2, line)
+
+
+def test_a_file_that_takes_for_ever_to_decrypt_is_refused_at_once(server: Server, folder: Path) -> None:
+    file, before = folder / "key.pem", server.ring()
+    costly(file)
+
+    refused = server.cli("keys", "import", file, "--password-stdin", input="x\n")
+
+    assert_refused_without_a_change(server, before, refused, 2, "chancery: .*costs too much to undo.*")
 
 
 def test_a_passphrase_that_nobody_can_be_asked_for_is_refused(server: Server, folder: Path) -> None:

@@ -129,7 +129,7 @@ impl Rotate {
             eprintln!("Key {kid} could be promoted now{how}. Nothing was changed.");
             return print(
                 self.json,
-                &json!({ "would_activate": kid, "dry_run": true, "safe_at": output::time(safe_at) }),
+                &json!({ "active": kid, "dry_run": true, "safe_at": output::time(safe_at) }),
             );
         }
         let Rotated { former, active, next } = ring.rotate(by).await?;
