@@ -54,14 +54,14 @@ impl Keys {
                 return Err(KeyError::Raced);
             }
             let rotated = rotation::rotate(&stored.keys, &stored.seal(&pair)?, own, by, now)?;
-            Ok(Some((stored.change(&[&rotated.former, &rotated.active, &rotated.next]), rotated)))
+            Ok(Some((stored.change(&[&rotated.retired, &rotated.active, &rotated.next]), rotated)))
         };
         let (rotated, _) = self.change(work).await?.ok_or(KeyError::Raced)?;
         self.take_up().await?;
         let by = rotated.active.promoted_by.map(Promotion::name);
         tracing::info!(
             target: "chancery::audit", event = "keys_rotated", by, active = rotated.active.kid,
-            retired = rotated.former.kid, next = rotated.next.kid, "the signing key was rotated"
+            retired = rotated.retired.kid, next = rotated.next.kid, "the signing key was rotated"
         );
         Ok(rotated)
     }

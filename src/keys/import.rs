@@ -149,8 +149,9 @@ fn of_rsa(key: &RsaPrivateKey) -> Result<Jwk, KeyError> {
     }
     let [p, q] = key.primes() else { return Err(unusable("its RSA key has not two primes")) };
     let difference = if p > q { p - q } else { q - p };
-    // Sizes and distance as FIPS 186-5 appendix A.1.1 asks for: else the modulus is easily factored.
-    let is_sound = [p, q].iter().all(|prime| prime.bits() == bits.div_ceil(2))
+    // About half of the modulus each, and not close to one another (FIPS 186-5 appendix A.1.1): else it is easily
+    // factored. A modulus of odd length has primes of two lengths.
+    let is_sound = [p, q].iter().all(|prime| prime.bits().abs_diff(bits / 2) <= 1)
         && difference.bits() > bits / 2 - 100
         && key.validate().is_ok()
         && is_prime_to_openssl(key);
@@ -256,6 +257,13 @@ mod tests {
         ] {
             assert_eq!(open(&text).as_ref(), Ok(&kid), "{text}");
         }
+    }
+
+    #[test]
+    fn rsa_keys_of_even_and_odd_length_are_sound_and_short_ones_are_not_taken() {
+        let key = |bits| RsaPrivateKey::new(&mut rsa::rand_core::OsRng, bits).unwrap();
+        assert!(of_rsa(&key(2048)).is_ok() && of_rsa(&key(2049)).is_ok());
+        assert!(of_rsa(&key(2047)).is_err());
     }
 
     #[test]

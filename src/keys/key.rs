@@ -65,7 +65,7 @@ pub enum Promotion {
     Schedule,
     /// `keys rotate`.
     Command,
-    /// `keys rotate --force`, perhaps before every verifier could know the key.
+    /// `keys rotate --force`, before every verifier could know the key.
     Forced,
     /// The key before it was revoked.
     Revocation,

@@ -119,13 +119,10 @@ impl Keys {
 
     /// Opens the ring of a database that has one, to look at it or to change it.
     pub async fn open(store: Store, clock: Clock, settings: KeySettings) -> Result<Self, KeyError> {
-        let rows = store.read(table::load).await?;
-        if rows.signing.is_empty() {
-            return Err(KeyError::Empty);
-        }
+        let (rows, keys) = load(&store).await?;
         let (now, usages) = (clock.now(), Usages::default());
         let master = MasterKeys::load(&settings)?;
-        let ring = Arc::new(Ring::open(&rows, &master, &usages, now)?);
+        let ring = Arc::new(Ring::open(&rows, &keys, &master, &usages, now)?);
         Ok(Self {
             store,
             clock,
@@ -183,19 +180,15 @@ impl Keys {
     }
 
     async fn stored(&self) -> Result<Stored, KeyError> {
-        let rows = self.store.read(table::load).await?;
-        if rows.signing.is_empty() {
-            return Err(KeyError::Empty);
-        }
-        let keys = rows.signing.iter().map(SigningKey::from_row).collect::<Result<_, _>>()?;
-        let (ring, master) = self.open_ring(&rows)?;
+        let (rows, keys) = load(&self.store).await?;
+        let (ring, master) = self.open_ring(&rows, &keys)?;
         Ok(Stored { rows, keys, master, ring })
     }
 
     /// Opens a ring with the master keys that are set by now, since they may have been replaced in their file; or, until
     /// those fit, with the ones at hand.
-    fn open_ring(&self, rows: &RingRows) -> Result<(Ring, Arc<MasterKeys>), KeyError> {
-        let open = |master: &MasterKeys| Ring::open(rows, master, &self.usages, self.clock.now());
+    fn open_ring(&self, rows: &RingRows, keys: &[SigningKey]) -> Result<(Ring, Arc<MasterKeys>), KeyError> {
+        let open = |master: &MasterKeys| Ring::open(rows, keys, master, &self.usages, self.clock.now());
         match MasterKeys::load(&self.settings).and_then(|master| Ok((open(&master)?, Arc::new(master)))) {
             Ok((ring, master)) => {
                 *self.master.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&master);
@@ -224,6 +217,16 @@ impl Keys {
     fn master(&self) -> Arc<MasterKeys> {
         Arc::clone(&self.master.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// What is stored, and its signing keys, of which there are some.
+async fn load(store: &Store) -> Result<(RingRows, Vec<SigningKey>), KeyError> {
+    let rows = store.read(table::load).await?;
+    if rows.signing.is_empty() {
+        return Err(KeyError::Empty);
+    }
+    let keys = rows.signing.iter().map(SigningKey::from_row).collect::<Result<_, _>>()?;
+    Ok((rows, keys))
 }
 
 /// The master keys at hand do not open the ring: what is wrong with those that are set is the better hint.

@@ -150,7 +150,7 @@ impl World {
         let fresh = self.make();
         match rotation::rotate(&self.stored, &fresh, settings.promises(), by, self.time()) {
             Ok(rotated) => {
-                self.put([rotated.former, rotated.active, rotated.next]);
+                self.put([rotated.retired, rotated.active, rotated.next]);
                 // Whoever rotates may sign in the same second.
                 self.reload(0);
                 self.sign(0);

@@ -42,22 +42,23 @@ impl std::fmt::Debug for Ring {
 }
 
 impl Ring {
+    /// Opens what is stored: `keys` are the rows' signing keys, read.
     pub(super) fn open(
         rows: &RingRows,
+        keys: &[SigningKey],
         master: &MasterKeys,
         usages: &Usages,
         now: Timestamp,
     ) -> Result<Self, KeyError> {
-        let keys = rows.signing.iter().map(SigningKey::from_row).collect::<Result<Vec<_>, _>>()?;
-        let active = rotation::active(&keys)?;
+        let active = rotation::active(keys)?;
         // The next key is opened too, so that a wrong master key shows now and not at the promotion.
-        open_signer(rotation::next(&keys)?, master)?;
+        open_signer(rotation::next(keys)?, master)?;
         if rows.mac.is_empty() {
             return Err(KeyError::Crypto("the key ring has no key for refresh tokens".to_owned()));
         }
         let (signer, usage) = (open_signer(active, master)?, usages.of(&active.kid));
         let states = keys.iter().map(|key| (key.kid.clone(), key.state)).collect();
-        let mut published: Vec<_> = keys.into_iter().filter(|key| key.is_published(now)).collect();
+        let mut published: Vec<_> = keys.iter().filter(|key| key.is_published(now)).cloned().collect();
         // Who takes the first key without looking at the kid gets the one that signs.
         published.sort_by_key(|key| (!key.is_active(), std::cmp::Reverse(key.published_at.as_unix())));
         Ok(Self {

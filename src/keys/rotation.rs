@@ -26,8 +26,8 @@ pub struct TooEarly {
 /// What a rotation did.
 #[derive(Clone, Debug)]
 pub struct Rotated {
-    /// The key that ceased to sign: retired, or revoked.
-    pub former: SigningKey,
+    /// The key that ceased to sign.
+    pub retired: SigningKey,
     /// The key that signs now.
     pub active: SigningKey,
     /// The key that is published for the next rotation.
@@ -115,7 +115,7 @@ pub(super) fn rotate(
     let by =
         if by == Promotion::Forced && now >= promotable_at(keys, own)? { Promotion::Command } else { by };
     Ok(Rotated {
-        former: active(keys)?.clone().retired(now),
+        retired: active(keys)?.clone().retired(now),
         active: next(keys)?.clone().activated(by, now),
         next: SigningKey::next(fresh, own, now),
     })

@@ -9,7 +9,6 @@ use super::{open, timeline};
 use crate::cli::{Admin, Failure, output};
 use crate::clock::Timestamp;
 use crate::keys::{KeyError, KeyState, Promises, Promotion, SigningKey, rotation};
-use crate::store::keys::load;
 
 #[derive(Debug, Args)]
 pub struct List {
@@ -58,11 +57,14 @@ impl Plan {
 
 impl List {
     pub(super) async fn run(self, admin: &Admin) -> Result<(), Failure> {
-        if admin.store.read(load).await?.signing.is_empty() {
-            eprintln!("{}.", KeyError::Empty);
-            return output::list(&[], &COLUMNS, self.json);
-        }
-        let keys = open(admin).await?.list().await?;
+        let ring = match open(admin).await {
+            Err(none @ KeyError::Empty) => {
+                eprintln!("{none}.");
+                return output::list(&[], &COLUMNS, self.json);
+            }
+            opened => opened?,
+        };
+        let keys = ring.list().await?;
         let (settings, own) = (&admin.settings.keys, Promises::of(&admin.settings.keys));
         let plan = Plan {
             promotable_at: rotation::promotable_at(&keys, own)?,

@@ -108,8 +108,8 @@ fn find<'a>(keys: &'a [SigningKey], name: &str) -> Result<&'a SigningKey, Failur
     }
 }
 
-async fn open(admin: &Admin) -> Result<Ring, Failure> {
-    Ok(Ring::open(admin.store.clone(), admin.clock.clone(), admin.settings.keys.clone()).await?)
+async fn open(admin: &Admin) -> Result<Ring, KeyError> {
+    Ring::open(admin.store.clone(), admin.clock.clone(), admin.settings.keys.clone()).await
 }
 
 impl Rotate {
@@ -132,12 +132,12 @@ impl Rotate {
                 &json!({ "active": kid, "dry_run": true, "safe_at": output::time(safe_at) }),
             );
         }
-        let Rotated { former, active, next } = ring.rotate(by).await?;
+        let Rotated { retired, active, next } = ring.rotate(by).await?;
         eprintln!(
             "Key {} signs from now on, on running servers within keys.reload_interval; {} is retired, its stored \
              private half destroyed, and stays published until its tokens have expired; {} is published for the next \
              rotation.",
-            active.kid, former.kid, next.kid
+            active.kid, retired.kid, next.kid
         );
         if active.promoted_by == Some(Promotion::Forced) {
             eprintln!(
@@ -145,7 +145,7 @@ impl Rotate {
                  refuse its tokens until they fetch it again."
             );
         }
-        print(self.json, &json!({ "active": active.kid, "retired": former.kid, "next": next.kid }))
+        print(self.json, &json!({ "active": active.kid, "retired": retired.kid, "next": next.kid }))
     }
 }
 
