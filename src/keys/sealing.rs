@@ -20,6 +20,9 @@ use super::{KeyError, KeyPair};
 use crate::config::{Algorithm, KeySettings};
 
 const LENGTH: usize = 32;
+/// Of AES-GCM in bytes.
+const NONCE_LENGTH: usize = 12;
+const TAG_LENGTH: usize = 16;
 
 /// The master keys: the first seals, all open.
 pub struct MasterKeys(Vec<MasterKey>);
@@ -107,7 +110,7 @@ impl MasterKeys {
     /// Opens what is sealed as key `kid`.
     pub(super) fn unseal(&self, kid: &str, sealed: &str) -> Result<Jwk, KeyError> {
         let broken = |problem: &str| KeyError::Broken { kid: kid.to_owned(), problem: problem.to_owned() };
-        if sealed.split('.').count() != 5 {
+        if !is_whole(sealed) {
             return Err(broken("its sealed half is cut short or no JWE"));
         }
         let payload = self.0.iter().find_map(|master| open(&master.bytes, sealed)).ok_or_else(|| {
@@ -148,6 +151,21 @@ impl Sealed {
 fn open(master: &[u8; LENGTH], sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
     let decrypter = A256GCMKW.decrypter_from_bytes(master).ok()?;
     jwe::deserialize_compact(sealed, &decrypter).ok().map(|(payload, _)| Zeroizing::new(payload))
+}
+
+/// Whether a JWE has five parts, and its nonces and tags their whole length. The library takes shortened tags, which RFC
+/// 7518 (sections 4.7.1 and 5.3) forbids: they are easily forged, and a row that is cut short would open.
+fn is_whole(sealed: &str) -> bool {
+    let length = |text: &str| BASE64_URL_SAFE_NO_PAD.decode(text).map_or(0, |bytes| bytes.len());
+    let [_, _, nonce, _, tag] = sealed.split('.').collect::<Vec<_>>()[..] else { return false };
+    let header = header_of(sealed);
+    let of_header = |name: &str| {
+        let claim = header.as_ref().and_then(|header| header.claim(name));
+        length(claim.and_then(|value| value.as_str()).unwrap_or_default())
+    };
+    let nonces = [length(nonce), of_header("iv")];
+    let tags = [length(tag), of_header("tag")];
+    nonces == [NONCE_LENGTH; 2] && tags == [TAG_LENGTH; 2]
 }
 
 /// What a JWE says of itself, before anything is verified: for messages alone.
@@ -232,8 +250,27 @@ mod tests {
         assert!(swapped.contains("another key's"), "{swapped}");
         let cut = master.unseal("a", &sealed[..40]).unwrap_err().to_string();
         assert!(cut.contains("cut short"), "{cut}");
-        let shortened = master.unseal("a", &sealed[..sealed.len() - 4]).unwrap_err().to_string();
-        assert!(shortened.contains("damaged"), "{shortened}");
+        let last = if sealed.ends_with('A') { "Q" } else { "A" };
+        let changed = sealed[..sealed.len() - 1].to_owned() + last;
+        let changed = master.unseal("a", &changed).unwrap_err().to_string();
+        assert!(changed.contains("damaged"), "{changed}");
+    }
+
+    #[test]
+    fn no_seal_opens_that_is_shortened_anywhere() {
+        let master = masters(&[OLD]);
+        let sealed = master.seal(&key("a")).unwrap();
+        for end in 0..sealed.len() {
+            assert!(master.unseal("a", &sealed[..end]).is_err(), "cut at {end}");
+        }
+        let parts: Vec<&str> = sealed.split('.').collect();
+        for part in 0..parts.len() {
+            for end in 0..parts[part].len() {
+                let mut shortened = parts.clone();
+                shortened[part] = &parts[part][..end];
+                assert!(master.unseal("a", &shortened.join(".")).is_err(), "part {part} cut at {end}");
+            }
+        }
     }
 
     #[test]
