@@ -194,13 +194,13 @@ fn damages(stored: &Stored) -> Vec<(String, &str, &str)> {
     let mut damages = vec![
         (swap, next.kid.as_str(), "sealed half is another key's"),
         (seal(&active.kid, &sealed[..sealed.len() / 2]), &active.kid, "sealed half is cut short"),
-        (seal(&next.kid, &other[..other.len() - 4]), &next.kid, "sealed half is damaged"),
+        (seal(&next.kid, &other[..other.len() - 4]), &next.kid, "sealed half is cut short"),
         (set("public_jwk", &active.kid, &next.public_jwk), &active.kid, "public half is another key's"),
         (cut_mac_key, "mac-0", "sealed half is cut short"),
     ];
     // A character of the header, of which nothing can be read then, and one of each part behind it.
     let parts = sealed.match_indices('.').map(|(dot, _)| (dot + 2, "sealed half is damaged"));
-    for (place, said) in [(1, "sealed under an unnamed one")].into_iter().chain(parts) {
+    for (place, said) in [(1, "sealed half is cut short or no JWE")].into_iter().chain(parts) {
         let flipped = if &sealed[place..=place] == "A" { "B" } else { "A" };
         let value = format!("{}{flipped}{}", &sealed[..place], &sealed[place + 1..]);
         damages.push((seal(&active.kid, &value), &active.kid, said));
