@@ -9,6 +9,8 @@ use super::reader::Reader;
 #[derive(Clone, Debug)]
 pub struct DatabaseSettings {
     url: SecretString,
+    /// Connections that this process opens to PostgreSQL at the most.
+    pub max_connections: u32,
 }
 
 impl DatabaseSettings {
@@ -24,7 +26,8 @@ impl DatabaseSettings {
             }
             _ => reader.fault("database.url", "must start with sqlite:// or postgres://".to_owned()),
         }
-        Self { url }
+        let max_connections = reader.number("database.max_connections", 2, 1000).unwrap_or(2);
+        Self { url, max_connections }
     }
 
     /// The URL, which may hold a password.

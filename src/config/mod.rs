@@ -10,6 +10,7 @@ mod metrics;
 mod oauth;
 mod password;
 mod reader;
+mod redis;
 mod server;
 mod tokens;
 
@@ -25,6 +26,7 @@ pub use oauth::OAuthSettings;
 pub use password::PasswordSettings;
 use reader::Reader;
 pub use reader::{Effective, Fault, variable_of};
+pub use redis::{RedisAddress, RedisSettings, Topology};
 pub use server::ServerSettings;
 pub use tokens::{
     MAX_ACCESS_TOKEN_LIFETIME, MAX_REUSE_LEEWAY, MAX_SESSION_LIFETIME, TokenSettings, TokenType,
@@ -47,6 +49,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// Where state lives.
     pub database: DatabaseSettings,
+    /// What several instances share for speed.
+    pub redis: RedisSettings,
     /// The protocol's options.
     pub oauth: OAuthSettings,
     /// Lifetimes and shape of tokens.
@@ -103,6 +107,7 @@ impl Settings {
             issuer: IssuerSettings::read(&mut reader),
             server: ServerSettings::read(&mut reader),
             database: DatabaseSettings::read(&mut reader),
+            redis: RedisSettings::read(&mut reader),
             oauth: OAuthSettings::read(&mut reader),
             tokens: TokenSettings::read(&mut reader),
             keys: KeySettings::read(&mut reader, &jwks),

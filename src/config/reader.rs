@@ -50,8 +50,12 @@ pub fn variable_of(key: &str) -> String {
 const HIDDEN: &str = "\"(hidden)\"";
 const MASTER_KEY_FILE: &str = "keys.master_key_file";
 /// Secrets, each with the key that names a file which holds it.
-const SECRETS_IN_FILES: [(&str, &str); 2] =
-    [("database.url", "database.url_file"), ("keys.master_key", MASTER_KEY_FILE)];
+const SECRETS_IN_FILES: [(&str, &str); 4] = [
+    ("database.url", "database.url_file"),
+    ("redis.url", "redis.url_file"),
+    ("redis.sentinel_password", "redis.sentinel_password_file"),
+    ("keys.master_key", MASTER_KEY_FILE),
+];
 
 pub(super) struct Reader {
     values: BTreeMap<String, Value>,

@@ -12,6 +12,10 @@ pub struct ServerSettings {
     pub bind: SocketAddr,
     /// How long a client may take to send a head, and then a body.
     pub request_timeout: Duration,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
+    /// Connections open at once.
+    pub max_connections: u32,
     /// How long requests under way may take to finish.
     pub shutdown_timeout: Duration,
     /// Origins whose pages may call the token endpoints.
@@ -30,6 +34,12 @@ impl ServerSettings {
                 Duration::from_secs(1),
                 Duration::from_secs(3600),
             ),
+            keep_alive: reader.duration(
+                "server.keep_alive",
+                Duration::from_secs(1),
+                Duration::from_secs(3600),
+            ),
+            max_connections: reader.number("server.max_connections", 1, 1_000_000).unwrap_or(1),
             shutdown_timeout: reader.duration(
                 "server.shutdown_timeout",
                 Duration::ZERO,
