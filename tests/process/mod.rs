@@ -4,7 +4,10 @@
 // Each of the binaries that include this uses its own part of it.
 #![allow(dead_code)]
 
+pub mod daemon;
 pub mod http;
+pub mod postgres;
+pub mod redis;
 pub mod stored;
 
 use std::io::{BufRead, BufReader, Read, Write};
