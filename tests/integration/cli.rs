@@ -4,13 +4,16 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use super::support::{PASSWORD, Service};
+use super::backend::Backend;
+use super::support::{MASTER_KEY, PASSWORD, Service};
+use chancery::config::variable_of;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A folder with nothing but what the commands put there.
+/// A folder with nothing but what the commands put there: by default their database, too.
 pub struct Place {
     folder: TempDir,
+    _backend: Option<Backend>,
     environment: Vec<(String, String)>,
 }
 
@@ -39,16 +42,28 @@ impl Place {
     pub fn new() -> Self {
         let cheap = [("CHANCERY__PASSWORD__MEMORY_KIB", "8"), ("CHANCERY__PASSWORD__ITERATIONS", "1")];
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Self { folder: tempfile::tempdir().unwrap(), environment: cheap.iter().map(own).collect() }
+        let environment = cheap.iter().map(own).collect();
+        Self { folder: tempfile::tempdir().unwrap(), _backend: None, environment }
+    }
+
+    /// With an empty database of the kind that services have.
+    pub fn with_database() -> Self {
+        let backend = Backend::empty();
+        let place = Self::new().on(&backend);
+        Self { _backend: Some(backend), ..place }
     }
 
     /// The same database as a running service.
     pub fn of(service: &Service) -> Self {
-        let mut place = Self::new();
-        let database = format!("sqlite://{}", service.folder.path().join("chancery.db").display());
-        place.set("CHANCERY__DATABASE__URL", &database);
-        place.set("CHANCERY__KEYS__MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8");
+        let mut place = Self::new().on(&service.backend);
+        place.set("CHANCERY__KEYS__MASTER_KEY", MASTER_KEY);
         place
+    }
+
+    fn on(mut self, backend: &Backend) -> Self {
+        let settings = backend.settings().into_iter();
+        self.environment.extend(settings.map(|(key, value)| (variable_of(key), value)));
+        self
     }
 
     pub fn set(&mut self, name: &str, value: &str) {
@@ -89,7 +104,7 @@ impl Place {
 
 #[test]
 fn a_user_is_made_shown_changed_and_deleted() {
-    let place = Place::new();
+    let place = Place::with_database();
     let line = "users create Alice --email a@example.com --scope read --scope write --password-stdin --json";
     let made = place.run_with(line, "secret\n").json();
     assert_eq!((&made["username"], &made["scopes"]), (&json!("Alice"), &json!("read write")));
@@ -108,10 +123,11 @@ fn a_user_is_made_shown_changed_and_deleted() {
 #[test]
 fn exit_codes_tell_what_went_wrong() {
     let place = Place::new();
-    for early in ["users list", "keys list", "sessions list", "clients show x"] {
+    for early in ["users list", "migrate status", "keys list", "sessions list", "clients show x"] {
         assert!(place.run(early).assert(1).stderr.contains("no such file"), "{early}");
     }
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0, "looking makes nothing");
+    let place = Place::with_database();
     place.run_with("users create alice --password-stdin", "x").assert(0);
     assert!(place.run_with("users create ALICE --password-stdin", "x").assert(4).stderr.contains("exists"));
     for missing in [
@@ -155,7 +171,7 @@ fn exit_codes_tell_what_went_wrong() {
 
 #[test]
 fn a_password_is_never_an_argument_and_never_empty_or_too_long() {
-    let place = Place::new();
+    let place = Place::with_database();
     place.run("users create alice --password secret").assert(2);
     place.run_with("users create alice --password-stdin", "\n").assert(2);
     place.run_with("users create alice --password-stdin", &"x".repeat(1025)).assert(2);
@@ -168,7 +184,7 @@ fn a_password_is_never_an_argument_and_never_empty_or_too_long() {
 
 #[test]
 fn a_client_is_made_changed_and_given_a_new_secret() {
-    let place = Place::new();
+    let place = Place::with_database();
     let made = place.run_arguments(
         &[
             "clients",
@@ -221,7 +237,7 @@ fn a_client_is_made_changed_and_given_a_new_secret() {
 
 #[test]
 fn tables_are_for_people_and_hide_control_characters() {
-    let place = Place::new();
+    let place = Place::with_database();
     place
         .run_arguments(&["users", "create", "a", "--email", "x\u{1b}[31m", "--password-stdin"], "p")
         .assert(0);
@@ -231,8 +247,7 @@ fn tables_are_for_people_and_hide_control_characters() {
 
 #[test]
 fn migrations_run_once_and_tell_their_status() {
-    let place = Place::new();
-    place.run("migrate status").assert(1);
+    let place = Place::with_database();
     assert!(!place.run("migrate --json").json()["applied"].as_array().unwrap().is_empty());
     assert_eq!(place.run("migrate --json").json()["applied"], json!([]));
     let status = place.run("migrate status --json").json();

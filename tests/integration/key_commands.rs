@@ -1,7 +1,7 @@
 //! What the commands on signing keys do to a running service.
 
 use super::keys::{keys_of, kid, kid_of, published};
-use super::support::{START, Service, decode, load};
+use super::support::{MASTER_KEY as OLD_MASTER, START, Service, decode, load};
 use chancery::app::App;
 use chancery::keys::{KeyError, Keys, Promotion};
 use chancery::tokens::RefreshToken;
@@ -58,7 +58,7 @@ async fn a_revoked_next_key_is_replaced_and_the_interlock_begins_anew() {
 async fn a_server_with_another_algorithm_replaces_the_next_key_and_old_tokens_live_on() {
     let service = Service::start().await;
     let old = service.login().await;
-    let settings = load(&service.folder, &service.url, &[("keys.algorithm", "ES256")]);
+    let settings = load(&service.backend, &service.url, &[("keys.algorithm", "ES256")]);
     let moved = App::open(settings, service.clock.clone()).await.unwrap().issuer.keys;
     keys_of(&service).reload().await.unwrap();
     assert_eq!(published(&service).await.len(), 2, "the replaced key never signed and is gone at once");
@@ -97,12 +97,11 @@ async fn records_of_keys_that_left_are_purged_and_those_of_revoked_keys_stay() {
     assert_eq!(left.len(), 3);
 }
 
-const OLD_MASTER: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 const NEW_MASTER: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
 
 /// The ring as a command sees it.
 async fn open(service: &Service, settings: &[(&str, &str)]) -> Result<Keys, KeyError> {
-    let settings = load(&service.folder, &service.url, settings).keys;
+    let settings = load(&service.backend, &service.url, settings).keys;
     Keys::open(service.store().clone(), service.clock.clone(), settings).await
 }
 

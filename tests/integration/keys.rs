@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::backend::Backend;
 use super::support::{START, Service, decode, load};
 use chancery::app::App;
 use chancery::clock::Clock;
@@ -105,8 +106,8 @@ async fn rotations_at_once_are_one_rotation() {
 
 #[actix_rt::test]
 async fn instances_that_start_at_once_share_one_ring() {
-    let folder = tempfile::tempdir().unwrap();
-    let open = || App::open(load(&folder, "http://127.0.0.1", &[]), Clock::manual(START));
+    let backend = Backend::empty();
+    let open = || App::open(load(&backend, "http://127.0.0.1", &[]), Clock::manual(START));
     let (one, other) = tokio::join!(open(), open());
     let (one, other) = (one.unwrap(), other.unwrap());
     assert_eq!(one.issuer.keys.ring().jwks(), other.issuer.keys.ring().jwks());
@@ -119,12 +120,12 @@ async fn a_wrong_or_missing_master_key_is_a_clear_error_and_changes_nothing() {
     let store = service.store();
     let before = store.read(chancery::store::keys::load).await.unwrap();
     let wrong = [("keys.master_key", "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE")];
-    let settings = load(&service.folder, &service.url, &wrong);
+    let settings = load(&service.backend, &service.url, &wrong);
     let error = App::open(settings, service.clock.clone()).await.unwrap_err().to_string();
     assert!(error.contains("master key is wrong"), "{error}");
-    let path = service.folder.path().join("absent.key");
+    let path = service.backend.folder.path().join("absent.key");
     let missing = [("keys.master_key", ""), ("keys.master_key_file", path.to_str().unwrap())];
-    let settings = load(&service.folder, &service.url, &missing);
+    let settings = load(&service.backend, &service.url, &missing);
     let error = App::open(settings, service.clock.clone()).await.unwrap_err().to_string();
     assert!(error.contains("absent.key"), "{error}");
     assert!(!path.exists());
@@ -213,7 +214,7 @@ async fn a_forced_rotation_is_on_record() {
 async fn an_instance_with_a_longer_retention_or_propagation_binds_the_others() {
     let service = Service::start().await;
     let generous = [("keys.retention", "40h"), ("keys.propagation_time", "3h")];
-    let settings = load(&service.folder, &service.url, &generous);
+    let settings = load(&service.backend, &service.url, &generous);
     let _other = App::open(settings, service.clock.clone()).await.unwrap();
     let old = kid_of(&service, "active").await;
     service.pass(3600);

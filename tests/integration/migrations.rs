@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use super::cli::Place;
 use chancery::store::migrations;
 
 fn names(database: &str) -> BTreeSet<String> {
@@ -25,14 +26,15 @@ fn both_databases_have_the_same_migrations_up_and_down() {
 
 #[test]
 fn processes_that_migrate_at_once_run_each_migration_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}", folder.path().join("c.db").display());
+    let place = Place::with_database();
+    let migrate = || place.run("migrate --json").json()["applied"].as_array().unwrap().len();
     let ran: usize = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| migrations::run(&url).unwrap().len())).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        let processes: Vec<_> = (0..10).map(|_| scope.spawn(migrate)).collect();
+        processes.into_iter().map(|process| process.join().unwrap()).sum()
     });
     assert_eq!(ran, names("sqlite").len());
-    assert!(migrations::status(&url).unwrap().iter().all(|migration| migration.applied));
+    let status = place.run("migrate status --json").json();
+    assert!(status.as_array().unwrap().iter().all(|migration| migration["applied"] == true));
 }
 
 #[test]

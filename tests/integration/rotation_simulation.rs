@@ -10,7 +10,7 @@ use josekit::jwk::Jwk;
 use josekit::jws::{self, ES256, JwsVerifier, RS256};
 use serde_json::Value;
 
-use super::support::{Service, decode};
+use super::support::{MASTER_KEY, Service, decode};
 
 const MAX_AGE: u64 = 300;
 const RELOAD: u64 = 10;
@@ -175,20 +175,18 @@ impl World {
 
 /// What the commands read.
 fn write_settings(service: &Service) {
-    let database = service.folder.path().join("chancery.db").display().to_string();
-    let common = [
-        ("log.filter", "off"),
-        ("issuer.url", &service.url),
-        ("database.url", &format!("sqlite://{database}")),
-        ("keys.master_key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"),
-    ];
-    let lines = common.iter().chain(&SETTINGS).map(|(key, value)| format!("{key} = \"{value}\"\n"));
-    std::fs::write(service.folder.path().join("chancery.toml"), lines.collect::<String>()).unwrap();
+    let common =
+        [("log.filter", "off"), ("issuer.url", service.url.as_str()), ("keys.master_key", MASTER_KEY)];
+    let backend = service.backend.settings();
+    let backend = backend.iter().map(|(key, value)| (*key, value.as_str()));
+    let settings = common.into_iter().chain(backend).chain(SETTINGS);
+    let lines = settings.map(|(key, value)| format!("{key} = \"{value}\"\n"));
+    std::fs::write(service.backend.folder.path().join("chancery.toml"), lines.collect::<String>()).unwrap();
 }
 
 /// `chancery keys rotate`, by the injected clock; whether it did.
 async fn rotate_by_command(service: &Service) -> bool {
-    let file = service.folder.path().join("chancery.toml");
+    let file = service.backend.folder.path().join("chancery.toml");
     let command = ["chancery", "--config", file.to_str().unwrap(), "keys", "rotate"];
     Cli::try_parse_from(command).unwrap().run(service.clock.clone()).await.is_ok()
 }

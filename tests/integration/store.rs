@@ -56,9 +56,9 @@ async fn a_failed_write_keeps_nothing_and_the_next_one_works() {
 
 #[actix_rt::test]
 async fn a_database_that_is_removed_under_the_server_takes_no_more_writes() {
-    let service = Service::start().await;
+    let service = Service::on_sqlite().await;
     let login = service.login().await;
-    let (file, aside) = (service.folder.path().join("chancery.db"), service.folder.path().join("aside"));
+    let [file, aside] = ["chancery.db", "aside"].map(|name| service.backend.folder.path().join(name));
     std::fs::rename(&file, &aside).unwrap();
     service.refresh(login.text("refresh_token")).await.assert_error(503, "temporarily_unavailable");
     assert_eq!(service.get("/readyz").await.status, 503);
@@ -72,14 +72,14 @@ async fn a_database_that_is_removed_under_the_server_takes_no_more_writes() {
 
 #[actix_rt::test]
 async fn readers_cannot_write() {
-    let service = Service::start().await;
+    let service = Service::on_sqlite().await;
     let refused = service.store().read(|conn| blacklist::insert(conn, "x", 1)).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))));
 }
 
 #[actix_rt::test]
 async fn a_commit_is_on_the_disk_before_it_is_answered() {
-    let service = Service::start().await;
+    let service = Service::on_sqlite().await;
     let pragma = service
         .store()
         .write(|conn| {

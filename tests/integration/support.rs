@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -9,30 +10,34 @@ use chancery::accounts::password::Password;
 use chancery::accounts::secret::{SecretHash, generate_secret};
 use chancery::accounts::users::NewUser;
 use chancery::accounts::{Client, ExtraClaims, Grant, Scopes, User, clients, users};
-use chancery::app::{App, open_store};
+use chancery::app::App;
 use chancery::clock::{Clock, Timestamp};
 use chancery::config::{Settings, Sources};
 use chancery::store::Store;
-use chancery::store::keys::{self, RingChange, RingRows};
 use secrecy::ExposeSecret;
 use serde_json::Value;
-use tempfile::TempDir;
-use tokio::sync::OnceCell;
+
+use super::backend::Backend;
 
 pub const START: Timestamp = Timestamp::from_unix(1_800_000_000);
 pub const PASSWORD: &str = "correct horse battery staple";
-const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+/// Seals the key ring of every test.
+pub const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
-/// RSA keys are slow to make: one ring serves every test of this process.
-static RING: OnceCell<RingRows> = OnceCell::const_new();
-
+/// Ends from top to bottom.
 pub struct Service {
+    _server: Server,
     pub app: App,
     pub url: String,
     pub clock: Clock,
     pub http: reqwest::Client,
-    pub folder: Arc<TempDir>,
-    server: ServerHandle,
+    pub backend: Arc<Backend>,
+}
+
+/// A thread that serves.
+struct Server {
+    handle: ServerHandle,
+    thread: Option<JoinHandle<std::io::Result<()>>>,
 }
 
 /// An answer, read whole.
@@ -82,28 +87,33 @@ impl Service {
 
     /// With settings given as `("tokens.audience", "x")`.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
-        let folder = Arc::new(tempfile::tempdir().unwrap());
+        Self::start_on(Backend::new().await, settings).await
+    }
+
+    /// For what is about SQLite, whatever the other tests run on.
+    pub async fn on_sqlite() -> Self {
+        Self::start_on(Backend::sqlite().await, &[]).await
+    }
+
+    async fn start_on(backend: Backend, settings: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let settings = load(&folder, &url, settings);
-        install_ring(&settings).await;
-        Self::listen(folder, listener, settings, Clock::manual(START)).await
+        let settings = load(&backend, &url, settings);
+        Self::listen(Arc::new(backend), listener, settings, Clock::manual(START)).await
     }
 
     /// Another instance of the same issuer: on the same database and by the same clock.
     pub async fn beside(&self) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let settings = Settings::clone(&self.app.issuer.settings);
-        Self::listen(Arc::clone(&self.folder), listener, settings, self.clock.clone()).await
+        Self::listen(Arc::clone(&self.backend), listener, settings, self.clock.clone()).await
     }
 
-    async fn listen(folder: Arc<TempDir>, listener: TcpListener, settings: Settings, clock: Clock) -> Self {
+    async fn listen(backend: Arc<Backend>, listener: TcpListener, settings: Settings, clock: Clock) -> Self {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let app = App::open(settings, clock.clone()).await.unwrap();
-        let server = chancery::http::serve(app.clone(), listener, Some(1)).unwrap();
-        let handle = server.handle();
-        actix_rt::spawn(server);
-        Self { app, url, clock, http: reqwest::Client::new(), folder, server: handle }
+        let server = Server::start(app.clone(), listener);
+        Self { _server: server, app, url, clock, http: reqwest::Client::new(), backend }
     }
 
     pub fn store(&self) -> &Store {
@@ -205,9 +215,9 @@ impl Service {
     pub async fn is_active(&self, token: &str) -> bool {
         if clients::find(self.store(), "api").await.is_err() {
             let secret = self.confidential("api").await;
-            std::fs::write(self.folder.path().join("api-secret"), secret).unwrap();
+            std::fs::write(self.backend.folder.path().join("api-secret"), secret).unwrap();
         }
-        let secret = std::fs::read_to_string(self.folder.path().join("api-secret")).unwrap();
+        let secret = std::fs::read_to_string(self.backend.folder.path().join("api-secret")).unwrap();
         let reply = self.post_as(("api", &secret), "/introspect", &[("token", token)]).await.assert_ok();
         if reply.body["active"] == false {
             assert_eq!(reply.body, serde_json::json!({ "active": false }));
@@ -216,10 +226,20 @@ impl Service {
     }
 }
 
-impl Drop for Service {
+impl Server {
+    fn start(app: App, listener: TcpListener) -> Self {
+        let server = chancery::http::serve(app, listener, Some(1)).unwrap();
+        let handle = server.handle();
+        let thread = std::thread::spawn(|| actix_rt::System::new().block_on(server));
+        Self { handle, thread: Some(thread) }
+    }
+}
+
+impl Drop for Server {
     fn drop(&mut self) {
-        // The command is sent at once; the answer is of no interest.
-        drop(self.server.stop(false));
+        // The command is sent at once; that it is done shows in the end of the thread.
+        drop(self.handle.stop(false));
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
@@ -234,33 +254,17 @@ pub fn decode(token: &str) -> (Value, Value) {
     (part(1), part(0))
 }
 
-pub fn load(folder: &TempDir, url: &str, settings: &[(&str, &str)]) -> Settings {
-    let database = format!("sqlite://{}", folder.path().join("chancery.db").display());
+pub fn load(backend: &Backend, url: &str, settings: &[(&str, &str)]) -> Settings {
     let defaults = [
         ("issuer.url", url),
-        ("database.url", database.as_str()),
         ("keys.master_key", MASTER_KEY),
         ("password.memory_kib", "8"),
         ("password.iterations", "1"),
     ];
-    let variable = |(key, value): &(&str, &str)| (chancery::config::variable_of(key), (*value).to_owned());
-    let environment = defaults.iter().chain(settings).map(variable).collect();
+    let backend = backend.settings();
+    let backend = backend.iter().map(|(key, value)| (*key, value.as_str()));
+    let settings = defaults.into_iter().chain(backend).chain(settings.iter().copied());
+    let environment =
+        settings.map(|(key, value)| (chancery::config::variable_of(key), value.to_owned())).collect();
     Settings::load(&Sources { environment, ..Sources::default() }).unwrap()
-}
-
-/// Gives a new database the ring that all tests share.
-async fn install_ring(settings: &Settings) {
-    let ring = RING.get_or_init(make_ring).await.clone();
-    let store = open_store(settings).await.unwrap();
-    let change =
-        RingChange { version: 0, signing: ring.signing, mac: Some(ring.mac), ..RingChange::default() };
-    let install = move |conn: &mut _| keys::apply(conn, &change);
-    store.write(install).await.unwrap();
-}
-
-async fn make_ring() -> RingRows {
-    let folder = tempfile::tempdir().unwrap();
-    let settings = load(&folder, "http://127.0.0.1", &[]);
-    let app = App::open(settings, Clock::manual(START)).await.unwrap();
-    app.issuer.store.read(keys::load).await.unwrap()
 }

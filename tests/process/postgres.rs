@@ -145,9 +145,11 @@ struct Owner {
 /// Who owns the data and runs the server, which refuses to be root. None: whoever runs the tests.
 fn owner() -> Option<Owner> {
     let id = |which| -> u32 {
-        let told = Command::new("id").args([which, USER]).output().unwrap();
-        let told = String::from_utf8(told.stdout).unwrap();
-        told.trim().parse().expect("PostgreSQL does not run as root, and there is no system user postgres")
+        let told = Command::new("id").args([which, USER]).output().unwrap().stdout;
+        let told = String::from_utf8(told).unwrap();
+        told.trim()
+            .parse()
+            .unwrap_or_else(|_| panic!("root cannot run PostgreSQL, and there is no user {USER}"))
     };
     rustix::process::geteuid().is_root().then(|| Owner { user: id("-u"), group: id("-g") })
 }

@@ -1,7 +1,7 @@
 //! Starts a private PostgreSQL and a private Redis, runs a command that finds them in its environment, and ends them:
 //! `cargo run --example servers -- cargo test --test integration`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // for tests
+#![allow(clippy::unwrap_used, clippy::panic)] // for tests
 #![allow(dead_code)] // of each module it uses a part
 
 mod daemon;
