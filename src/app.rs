@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::keys::{KeyError, KeyMetrics, Keys};
 use crate::oauth::Issuer;
-use crate::store::{Store, StoreError, migrations};
+use crate::store::{Purpose, Store, StoreError, migrations};
 use crate::tokens::blacklist;
 
 /// How often the blacklist and ended sessions are purged.
@@ -37,14 +37,14 @@ pub enum StartError {
 }
 
 /// Brings the schema up to date and connects. For commands that need no more.
-pub async fn open_store(settings: &Settings) -> Result<Store, StoreError> {
-    let url = settings.database.expose().to_owned();
+pub async fn open_store(settings: &Settings, purpose: Purpose) -> Result<Store, StoreError> {
+    let settings = settings.database.clone();
     let open = move || {
-        let ran = migrations::run(&url)?;
+        let ran = migrations::run(settings.expose())?;
         for migration in ran {
             tracing::info!(migration, "migrated");
         }
-        Store::open(&url)
+        Store::open(&settings, purpose)
     };
     let opened = tokio::task::spawn_blocking(open).await;
     opened.unwrap_or_else(|failure| Err(StoreError::Unavailable(failure.to_string())))
@@ -63,10 +63,11 @@ impl App {
     /// Migrates the database, opens or makes the keys, and starts the hashing threads.
     pub async fn open(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let url: Arc<str> = settings.issuer.url.as_deref().ok_or(StartError::NoIssuer)?.into();
-        let store = open_store(&settings).await?;
+        let store = open_store(&settings, Purpose::Serve).await?;
         let keys = Keys::open_or_create(store.clone(), clock.clone(), settings.keys.clone()).await?;
         warn_of_cut_tokens(&store, &settings).await;
         let passwords = Hasher::start(&settings.password)?;
+        store.hurry();
         let mut metrics = Registry::default();
         metrics.register_collector(Box::new(KeyMetrics(keys.clone())));
         let issuer = Issuer { url, settings: Arc::new(settings), clock, store, keys, passwords };

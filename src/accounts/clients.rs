@@ -219,7 +219,7 @@ pub async fn find(store: &Store, id: &str) -> Result<Client, AccountError> {
 /// closed.
 pub async fn alter<F>(store: &Store, id: &str, now: Timestamp, alter: F) -> Result<Client, AccountError>
 where
-    F: FnOnce(&mut Client) -> Result<(), AccountError> + Send + 'static,
+    F: FnOnce(&mut Client) -> Result<(), AccountError> + Clone + Send + 'static,
 {
     let key = id.to_owned();
     let changed = store

@@ -157,7 +157,7 @@ async fn change<F>(
     work: F,
 ) -> Result<(), AccountError>
 where
-    F: FnOnce(&mut Conn, &str) -> Result<bool, StoreError> + Send + 'static,
+    F: FnOnce(&mut Conn, &str) -> Result<bool, StoreError> + Clone + Send + 'static,
 {
     let id = user.id.clone();
     let found = store

@@ -9,7 +9,7 @@ use crate::app::StartError;
 use crate::clock::Clock;
 use crate::config::{CLOCK_SKEW, Effective, Settings, Sources, variable_of};
 use crate::keys::{KeyError, Keys, MasterKeys};
-use crate::store::{Store, migrations};
+use crate::store::{Purpose, Store, migrations};
 
 /// Look at the settings.
 #[derive(Debug, Subcommand)]
@@ -55,12 +55,11 @@ async fn check_keys(store: Store, clock: Clock, settings: &Settings) -> Result<(
 /// What is stored must fit the settings: a key must not leave before the last token of the client with the longest
 /// lifetime.
 async fn check_database(settings: &Settings, clock: Clock) -> Result<(), Failure> {
-    let url = settings.database.expose().to_owned();
-    if migrations::check_exists(&url).is_err() {
+    if migrations::check_exists(settings.database.expose()).is_err() {
         return Ok(()); // and so there are no clients
     }
     let longest = settings.keys.longest_token();
-    let found = match Store::open(&url) {
+    let found = match Store::open(&settings.database, Purpose::Command) {
         Ok(store) => {
             check_keys(store.clone(), clock, settings).await?;
             clients::with_longer_tokens(&store, longest).await

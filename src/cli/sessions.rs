@@ -95,11 +95,9 @@ impl Close {
         if let Some(id) = self.id {
             let missing = || Failure::NotFound(format!("there is no session {}", id.escape_debug()));
             let key = SessionId::parse(&id).ok_or_else(missing)?;
-            let work = move |conn: &mut _| match table::find(conn, key.as_bytes())? {
-                Some(_) => session::close(conn, key, REASON, now).map(Some),
-                None => Ok(None),
-            };
-            let closed = admin.store.write(work).await?.ok_or_else(missing)?;
+            let find = move |conn: &mut _| table::find(conn, key.as_bytes());
+            admin.store.read(find).await?.ok_or_else(missing)?;
+            let closed = session::close(&admin.store, key, REASON, now).await?;
             return report(usize::from(closed), self.json);
         }
         let selection = match (self.user, self.client, self.before) {
@@ -108,8 +106,7 @@ impl Close {
             (_, _, Some(time)) => Selection::Before(time.as_unix()),
             _ => Selection::All,
         };
-        let close = move |conn: &mut _| table::close_all(conn, &selection, REASON, now.as_unix());
-        report(admin.store.write(close).await?, self.json)
+        report(session::close_all(&admin.store, &selection, REASON, now).await?, self.json)
     }
 }
 

@@ -76,7 +76,10 @@ impl RedisAddress {
         let nodes: Vec<_> = hosts.split(',').map(|host| node(host, port)).collect::<Option<_>>()?;
         let (username, password) = match user.map(|user| user.split_once(':').unwrap_or((user, ""))) {
             None => (None, None),
-            Some((name, password)) => (decode(name)?, decode(password)?.map(SecretString::from)),
+            Some((name, password)) => {
+                let given = |text: &str| decode(text).map(|text| Some(text).filter(|text| !text.is_empty()));
+                (given(name)?, given(password)?.map(SecretString::from))
+            }
         };
         let database = if database.is_empty() { 0 } else { database.parse::<u16>().ok()?.into() };
         let fits = match topology {
@@ -93,9 +96,9 @@ fn topology(scheme: &str, query: Option<&str>) -> Option<(Topology, bool)> {
     let topology = match (scheme, query) {
         ("redis" | "rediss", None) => Topology::Single,
         ("redis-cluster" | "rediss-cluster", None) => Topology::Cluster,
-        ("redis-sentinel" | "rediss-sentinel", Some(query)) => {
-            Topology::Sentinel(decode(query.strip_prefix("sentinelMasterId=")?)??)
-        }
+        ("redis-sentinel" | "rediss-sentinel", Some(query)) => Topology::Sentinel(
+            decode(query.strip_prefix("sentinelMasterId=")?).filter(|name| !name.is_empty())?,
+        ),
         _ => return None,
     };
     Some((topology, tls))
@@ -112,10 +115,9 @@ fn node(text: &str, default_port: u16) -> Option<(String, u16)> {
     is_bare.then(|| (host.to_owned(), port))
 }
 
-/// Percent-decoded; an empty text is none.
-fn decode(text: &str) -> Option<Option<String>> {
-    let decoded = percent_encoding::percent_decode_str(text).decode_utf8().ok()?;
-    Some(Some(decoded.into_owned()).filter(|text| !text.is_empty()))
+/// Percent-decoded.
+fn decode(text: &str) -> Option<String> {
+    Some(percent_encoding::percent_decode_str(text).decode_utf8().ok()?.into_owned())
 }
 
 #[cfg(test)]

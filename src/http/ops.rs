@@ -14,7 +14,7 @@ pub async fn livez() -> HttpResponse {
 
 /// The database takes writes, and there is a key to sign with.
 pub async fn readyz(app: Data<App>) -> HttpResponse {
-    let database = app.issuer.store.write(keys::version).await.map(drop);
+    let database = app.issuer.store.execute(keys::version).await.map(drop);
     let signing = app.issuer.keys.current().await.map(drop);
     let part = |outcome: Result<(), String>| match outcome {
         Ok(()) => "ok",

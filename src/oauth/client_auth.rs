@@ -9,10 +9,11 @@ use base64::prelude::BASE64_STANDARD;
 use secrecy::SecretString;
 
 use super::form::decode_text;
+use super::shown::Shown;
 use super::{Issuer, OAuthError, Request};
 use crate::accounts::Client;
-use crate::store::{StoreError, clients, sessions};
-use crate::tokens::{RefreshToken, access_token};
+use crate::store::{Store, StoreError, clients};
+use crate::tokens::access_token;
 
 /// Proof that a client is who it says, and may act.
 #[derive(Debug)]
@@ -43,24 +44,37 @@ enum Presented {
 /// The client, which must be known and prove itself.
 pub(super) async fn authenticate(
     issuer: &Issuer,
+    store: &Store,
     request: &Request,
+    shown: Option<&Shown>,
 ) -> Result<AuthenticatedClient, OAuthError> {
-    identify(issuer, request).await?.ok_or(OAuthError::NoClient)
+    identify(issuer, store, request, shown).await?.ok_or(OAuthError::NoClient)
 }
 
-/// As [`authenticate`], but none when neither the request nor its token names a client.
+/// As [`authenticate`], but none when neither the request nor its token names a client. The client of the refresh token
+/// that is shown has been read with it.
 pub(super) async fn identify(
     issuer: &Issuer,
+    store: &Store,
     request: &Request,
+    shown: Option<&Shown>,
 ) -> Result<Option<AuthenticatedClient>, OAuthError> {
-    match presented(request)? {
-        Presented::Nothing => match implied_id(issuer, request).await? {
-            Some(id) => verify_public(issuer, vec![id], false).await.map(Some),
-            None => Ok(None),
+    let known = shown.and_then(|shown| shown.holder.as_ref()).map(|holder| &holder.client);
+    let (presented, basic) = match presented(request)? {
+        Presented::Nothing => match implied_id(issuer, request, known).await? {
+            Some(id) => (vec![(id, None)], false),
+            None => return Ok(None),
         },
-        Presented::Id { ids, basic } => verify_public(issuer, ids, basic).await.map(Some),
-        Presented::Secret { pairs, basic } => verify_secret(issuer, pairs, basic).await.map(Some),
-    }
+        Presented::Id { ids, basic } => (ids.into_iter().map(|id| (id, None)).collect(), basic),
+        Presented::Secret { pairs, basic } => {
+            (pairs.into_iter().map(|(id, secret)| (id, Some(secret))).collect(), basic)
+        }
+    };
+    let client = match known.filter(|client| presented.iter().any(|(id, _)| *id == client.id)) {
+        Some(client) => Some(client.clone()),
+        None => find(store, presented.iter().map(|(id, _)| id.clone()).collect()).await?,
+    };
+    verify(client, &presented, basic).map(Some)
 }
 
 fn presented(request: &Request) -> Result<Presented, OAuthError> {
@@ -119,53 +133,51 @@ fn parse_basic(header: &str) -> Result<Option<Vec<(String, String)>>, OAuthError
 
 /// The client that is meant when the request names none: the one that the token was issued to, or else, for a
 /// password, the configured default.
-async fn implied_id(issuer: &Issuer, request: &Request) -> Result<Option<String>, OAuthError> {
-    let Some(token) = request.form.get("refresh_token").or_else(|| request.form.get("token")) else {
-        let has_password = request.form.get("password").is_some();
-        return Ok(issuer.settings.oauth.default_client.clone().filter(|_| has_password));
+async fn implied_id(
+    issuer: &Issuer,
+    request: &Request,
+    known: Option<&Client>,
+) -> Result<Option<String>, OAuthError> {
+    if let Some(client) = known {
+        return Ok(Some(client.id.clone()));
+    }
+    if let Some(token) = request.form.get("token") {
+        let (ring, now) = (issuer.keys.current().await?, issuer.clock.now());
+        return Ok(access_token::verify(&ring, token, &issuer.url, now).map(|claims| claims.client_id));
+    }
+    let is_login = request.form.get("password").is_some() && request.form.get("refresh_token").is_none();
+    Ok(issuer.settings.oauth.default_client.clone().filter(|_| is_login))
+}
+
+/// One of the pairs must be right; for a public client, none has a secret.
+fn verify(
+    client: Option<Client>,
+    presented: &[(String, Option<SecretString>)],
+    basic: bool,
+) -> Result<AuthenticatedClient, OAuthError> {
+    let client = client.ok_or(refusal("unknown client", basic))?;
+    let is_right = |(id, secret): &(String, Option<SecretString>)| {
+        *id == client.id
+            && secret.as_ref().zip(client.secret.as_ref()).is_some_and(|(one, hash)| hash.matches(one))
     };
-    let ring = issuer.keys.current().await?;
-    if let Some(token) = RefreshToken::decode(token, ring.mac()) {
-        let find = move |conn: &mut _| sessions::find(conn, token.session.as_bytes());
-        return Ok(issuer.store.read(find).await?.map(|session| session.client_id));
-    }
-    Ok(access_token::verify(&ring, token, &issuer.url, issuer.clock.now()).map(|claims| claims.client_id))
-}
-
-async fn verify_public(
-    issuer: &Issuer,
-    ids: Vec<String>,
-    basic: bool,
-) -> Result<AuthenticatedClient, OAuthError> {
-    match find(issuer, ids).await? {
-        Some(client) if client.disabled => Err(refusal("the client is disabled", basic)),
-        Some(client) if client.is_public() => Ok(proven(client, basic)),
-        Some(_) => Err(refusal("a confidential client gave no secret", basic)),
-        None => Err(refusal("unknown client", basic)),
-    }
-}
-
-async fn verify_secret(
-    issuer: &Issuer,
-    pairs: Vec<(String, SecretString)>,
-    basic: bool,
-) -> Result<AuthenticatedClient, OAuthError> {
-    let ids = pairs.iter().map(|(id, _)| id.clone()).collect();
-    let Some(client) = find(issuer, ids).await? else { return Err(refusal("unknown client", basic)) };
-    let Some(hash) = &client.secret else { return Err(refusal("a public client gave a secret", basic)) };
-    if !pairs.iter().any(|(id, secret)| *id == client.id && hash.matches(secret)) {
-        return Err(refusal("wrong client secret", basic));
+    match (&client.secret, presented.iter().all(|(_, secret)| secret.is_none())) {
+        (None, false) => return Err(refusal("a public client gave a secret", basic)),
+        (Some(_), true) => return Err(refusal("a confidential client gave no secret", basic)),
+        (Some(_), false) if !presented.iter().any(is_right) => {
+            return Err(refusal("wrong client secret", basic));
+        }
+        _ => {}
     }
     if client.disabled {
         return Err(refusal("the client is disabled", basic));
     }
-    Ok(proven(client, basic))
+    tracing::Span::current().record("client", client.id.as_str());
+    Ok(AuthenticatedClient { client, basic })
 }
 
 /// The first of these that exists.
-async fn find(issuer: &Issuer, ids: Vec<String>) -> Result<Option<Client>, StoreError> {
-    issuer
-        .store
+async fn find(store: &Store, ids: Vec<String>) -> Result<Option<Client>, StoreError> {
+    store
         .read(move |conn| {
             for id in ids {
                 if let Some(row) = clients::find(conn, &id)? {
@@ -175,11 +187,6 @@ async fn find(issuer: &Issuer, ids: Vec<String>) -> Result<Option<Client>, Store
             Ok(None)
         })
         .await
-}
-
-fn proven(client: Client, basic: bool) -> AuthenticatedClient {
-    tracing::Span::current().record("client", client.id.as_str());
-    AuthenticatedClient { client, basic }
 }
 
 fn refusal(reason: &'static str, basic: bool) -> OAuthError {

@@ -130,7 +130,10 @@ impl OAuthError {
 impl From<StoreError> for OAuthError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) | StoreError::Overloaded => Self::Unavailable(error.to_string()),
+            StoreError::Unavailable(_)
+            | StoreError::Lost(_)
+            | StoreError::Contended(_)
+            | StoreError::Overloaded => Self::Unavailable(error.to_string()),
             StoreError::Conflict(_) | StoreError::Corrupt(_) => Self::Internal(error.to_string()),
         }
     }

@@ -43,7 +43,8 @@ enum ActiveToken {
 impl Issuer {
     /// Tells a confidential client about the form's `token`.
     pub async fn introspect(&self, request: &Request) -> Result<Introspection, OAuthError> {
-        let client = client_auth::authenticate(self, request).await?;
+        let store = self.store.unreserved();
+        let client = client_auth::authenticate(self, &store, request, None).await?;
         if client.is_public() {
             return Err(OAuthError::InvalidClient {
                 reason: "introspection is for confidential clients",
@@ -54,10 +55,10 @@ impl Issuer {
         let ring = self.keys.current().await?;
         let now = self.clock.now();
         let found = if let Some(claims) = access_token::verify(&ring, token, &self.url, now) {
-            self.store.read(move |conn| active_access(conn, claims)).await?
+            store.read(move |conn| active_access(conn, claims)).await?
         } else if let Some(token) = RefreshToken::decode(token, ring.mac()) {
             let iss = self.url.to_string();
-            self.store.read(move |conn| active_refresh(conn, token, now, iss)).await?
+            store.read(move |conn| active_refresh(conn, token, now, iss)).await?
         } else {
             None
         };

@@ -12,6 +12,7 @@ mod refresh_token_grant;
 mod request;
 mod revoke;
 mod rules;
+mod shown;
 mod userinfo;
 
 use std::sync::Arc;
@@ -20,6 +21,8 @@ pub use error::{OAuthError, Reason};
 pub use form::Form;
 pub use issue::TokenResponse;
 use request::TokenRequest;
+use secrecy::ExposeSecret;
+use shown::Shown;
 
 use crate::accounts::password::Hasher;
 use crate::clock::Clock;
@@ -55,10 +58,23 @@ pub struct Issuer {
 impl Issuer {
     /// `POST /token`: whatever the grant, the same steps. Checks come before anything is spent.
     pub async fn exchange(&self, request: &Request) -> Result<TokenResponse, OAuthError> {
-        let client = client_auth::authenticate(self, request).await?;
-        match TokenRequest::parse(&request.form)? {
-            TokenRequest::Password(asked) => password_grant::run(self, &client, asked).await,
-            TokenRequest::RefreshToken(asked) => refresh_token_grant::run(self, &client, asked).await,
+        let asked = TokenRequest::parse(&request.form);
+        let shown = match &asked {
+            Ok(TokenRequest::RefreshToken(asked)) => {
+                Shown::read(self, asked.refresh_token.expose_secret()).await?
+            }
+            _ => None,
+        };
+        let store = match &asked {
+            Ok(TokenRequest::RefreshToken(_)) => &self.store,
+            _ => &self.store.unreserved(),
+        };
+        let client = client_auth::authenticate(self, store, request, shown.as_ref()).await?;
+        match asked? {
+            TokenRequest::Password(asked) => password_grant::run(self, store, &client, asked).await,
+            TokenRequest::RefreshToken(asked) => {
+                refresh_token_grant::run(self, &client, shown, &asked.asked).await
+            }
             TokenRequest::ClientCredentials(asked) => {
                 client_credentials_grant::run(self, &client, asked).await
             }

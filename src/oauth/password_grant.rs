@@ -10,7 +10,7 @@ use crate::accounts::{Client, Grant, User, username};
 use crate::clock::Timestamp;
 use crate::store::sessions::SessionRow;
 use crate::store::users::UserRow;
-use crate::store::{clients, sessions, users};
+use crate::store::{Store, clients, sessions, users};
 use crate::tokens::session::{self, Opening};
 use crate::tokens::{RefreshToken, SessionId};
 
@@ -19,6 +19,7 @@ const AMR: &str = "pwd";
 
 pub(super) async fn run(
     issuer: &Issuer,
+    store: &Store,
     client: &AuthenticatedClient,
     request: PasswordRequest,
 ) -> Result<TokenResponse, OAuthError> {
@@ -30,7 +31,7 @@ pub(super) async fn run(
         rules::within(scope, &client.scopes)?;
     }
     let audience = rules::audience(&request.asked, &issue::allowed_audience(issuer, client))?;
-    let verified = verify(issuer, &request).await?;
+    let verified = verify(issuer, store, &request).await?;
     let user = User::from_row(&verified.row)?;
     let scope = rules::grant_scope(&request.asked, client, &user.allowed(&client.scopes))?;
 
@@ -56,7 +57,7 @@ pub(super) async fn run(
     let grantee = issue::Grantee { client, login: Some(login), scope, audience };
     let response = issue::access_token(issuer, &ring, grantee, now)?;
     let refresh_token = RefreshToken { session: id, generation: 0 }.encode(ring.mac())?;
-    open(issuer, client, verified, row).await?;
+    open(store, client, verified, row).await?;
     if client.grants.contains(&Grant::RefreshToken) {
         return Ok(response.with_refresh_token(refresh_token));
     }
@@ -70,11 +71,11 @@ struct Verified {
 }
 
 /// Unknown users cost one hash too, and disabled ones are found out after it, so that timing reveals no accounts.
-async fn verify(issuer: &Issuer, request: &PasswordRequest) -> Result<Verified, OAuthError> {
+async fn verify(issuer: &Issuer, store: &Store, request: &PasswordRequest) -> Result<Verified, OAuthError> {
     let password = Password::parse(request.password.expose_secret()).map_err(OAuthError::InvalidRequest)?;
     let key = username::canonical(&request.username);
     let find = move |conn: &mut _| key.map_or(Ok(None), |key| users::find_by_key(conn, &key));
-    let row = issuer.store.read(find).await?;
+    let row = store.read(find).await?;
     let stored = row.as_ref().map(|row| row.password_hash.clone());
     if let Some(row) = &row {
         tracing::Span::current().record("user", row.id.as_str());
@@ -91,15 +92,14 @@ async fn verify(issuer: &Issuer, request: &PasswordRequest) -> Result<Verified, 
 /// Stores the session, unless the user or the client was changed while the password was verified: disabled, deleted,
 /// given another password, or fewer scopes.
 async fn open(
-    issuer: &Issuer,
+    store: &Store,
     client: &Client,
     verified: Verified,
     session: SessionRow,
 ) -> Result<(), OAuthError> {
     let Verified { row, upgrade } = verified;
     let seen = client.clone();
-    let opened = issuer
-        .store
+    let opened = store
         .write(move |conn| {
             let client =
                 clients::find_and_hold(conn, &seen.id)?.as_ref().map(Client::from_row).transpose()?;

@@ -1,54 +1,46 @@
 //! `grant_type=refresh_token` (RFC 6749 section 6): exchanges a refresh token, once. The access token is signed before
 //! the swap, so that after the swap only the network can fail.
 
-use secrecy::ExposeSecret;
-
 use super::client_auth::AuthenticatedClient;
-use super::request::RefreshRequest;
+use super::request::Asked;
+use super::shown::{Holder, Shown};
 use super::{Issuer, OAuthError, Reason, TokenResponse, issue, rules};
 use crate::accounts::{Grant, Scopes, User};
 use crate::clock::Timestamp;
 use crate::keys::Ring;
-use crate::store::sessions::find_with_user;
 use crate::tokens::session::{self, Policy, Standing};
 use crate::tokens::{RefreshToken, Rotation, Session};
 
 pub(super) async fn run(
     issuer: &Issuer,
     client: &AuthenticatedClient,
-    request: RefreshRequest,
+    shown: Option<Shown>,
+    asked: &Asked,
 ) -> Result<TokenResponse, OAuthError> {
     if !client.grants.contains(&Grant::RefreshToken) {
         return Err(OAuthError::UnauthorizedClient("the client may not use the refresh_token grant"));
     }
     let now = issuer.clock.now();
     let ring = issuer.keys.current().await?;
-    let presented = RefreshToken::decode(request.refresh_token.expose_secret(), ring.mac())
-        .ok_or(OAuthError::InvalidGrant(Reason::Malformed))?;
-    let (session, user) = find(issuer, presented).await?;
+    let Shown { token: presented, holder } = shown.ok_or(OAuthError::InvalidGrant(Reason::Malformed))?;
+    let Holder { session, user, .. } = holder.ok_or(OAuthError::InvalidGrant(Reason::UnknownSession))?;
+    tracing::Span::current().record("user", user.id.as_str());
     if session.client_id != client.id {
         return Err(OAuthError::InvalidGrant(Reason::ForeignClient));
     }
     let policy = issue::policy(issuer, client);
     let response = match session::judge(&session, presented.generation, policy.leeway, now) {
         Standing::Current | Standing::Repeat => {
-            Some(sign(issuer, &ring, client, &session, &user, &request, now)?)
+            Some(sign(issuer, &ring, client, &session, &user, asked, now)?)
         }
         // Nothing to sign: straight to closing the session.
         Standing::Reused => None,
         Standing::Closed => return Err(OAuthError::InvalidGrant(Reason::Closed)),
         Standing::Expired => return Err(OAuthError::InvalidGrant(Reason::Expired)),
     };
-    let good = exchange(issuer, session, presented, policy, now).await?;
+    let good = exchange(issuer, &session, presented, policy, now).await?;
     let response = response.ok_or(OAuthError::InvalidGrant(Reason::Reused))?;
     Ok(response.with_refresh_token(good.encode(ring.mac())?))
-}
-
-async fn find(issuer: &Issuer, presented: RefreshToken) -> Result<(Session, User), OAuthError> {
-    let found = issuer.store.read(move |conn| find_with_user(conn, presented.session.as_bytes())).await?;
-    let (session, user) = found.ok_or(OAuthError::InvalidGrant(Reason::UnknownSession))?;
-    tracing::Span::current().record("user", user.id.as_str());
-    Ok((Session::from_row(&session)?, User::from_row(&user)?))
 }
 
 /// The access token. Its scope is what is left of the grant by what the client and the user may have today.
@@ -58,15 +50,15 @@ fn sign(
     client: &AuthenticatedClient,
     session: &Session,
     user: &User,
-    request: &RefreshRequest,
+    asked: &Asked,
     now: Timestamp,
 ) -> Result<TokenResponse, OAuthError> {
     if user.disabled {
         return Err(OAuthError::InvalidGrant(Reason::UserDisabled));
     }
     let granted = Scopes::parse(&session.scope).map_err(OAuthError::Internal)?;
-    let scope = rules::refresh_scope(&request.asked, &granted, &user.allowed(&client.scopes))?;
-    let audience = rules::audience(&request.asked, &granted_audience(issuer, client, session))?;
+    let scope = rules::refresh_scope(asked, &granted, &user.allowed(&client.scopes))?;
+    let audience = rules::audience(asked, &granted_audience(issuer, client, session))?;
     let login = issue::Login {
         user,
         session: session.id,
@@ -89,20 +81,17 @@ fn granted_audience(issuer: &Issuer, client: &AuthenticatedClient, session: &Ses
 /// The swap: the token that is good from now on, or why there is none.
 async fn exchange(
     issuer: &Issuer,
-    session: Session,
+    session: &Session,
     presented: RefreshToken,
     policy: Policy,
     now: Timestamp,
 ) -> Result<RefreshToken, OAuthError> {
-    let (id, user_id, client_id) = (session.id, session.user_id.clone(), session.client_id.clone());
-    let rotation =
-        issuer.store.write(move |conn| session::rotate(conn, &session, presented, &policy, now)).await?;
-    match rotation {
+    match session::rotate(&issuer.store, session, presented, policy, now).await? {
         Rotation::Advanced(good) | Rotation::Repeated(good) | Rotation::Kept(good) => Ok(good),
         Rotation::Reused => {
             tracing::warn!(
-                target: "chancery::audit", event = "refresh_token_reused", session = %id,
-                generation = presented.generation, user = user_id, client = client_id,
+                target: "chancery::audit", event = "refresh_token_reused", session = %session.id,
+                generation = presented.generation, user = session.user_id, client = session.client_id,
                 "a spent refresh token was shown again: its session is closed"
             );
             Err(OAuthError::InvalidGrant(Reason::Reused))

@@ -21,7 +21,7 @@ impl Issuer {
             let user = if claims.sid.is_some() { users::find(conn, &claims.sub)? } else { None };
             Ok(Some((claims, user)))
         };
-        let (claims, row) = self.store.read(find).await?.ok_or(refused(Reason::Closed))?;
+        let (claims, row) = self.store.unreserved().read(find).await?.ok_or(refused(Reason::Closed))?;
         let user = row.as_ref().map(User::from_row).transpose()?;
         let mut info = claims.extra;
         // What the account says goes over extra claims of the same name.

@@ -2,11 +2,14 @@
 //! than in diesel's derived `establish`, which hides the real error.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use diesel::connection::SimpleConnection;
+use diesel::r2d2::R2D2Connection;
 use diesel::{Connection, PgConnection, SqliteConnection};
 
-use super::StoreError;
+use super::{Purpose, StoreError};
 
 /// A connection to either database; queries written against it compile for both.
 #[derive(diesel::MultiConnection)]
@@ -24,20 +27,20 @@ pub(super) enum Access {
     Write,
 }
 
-/// Opens connections; the pool's manager. Holds a URL with a password, so its `Debug` prints none of it.
+/// Opens connections. Holds a URL with a password, so its `Debug` prints none of it.
 #[derive(Clone)]
 pub(super) enum Connector {
     Sqlite { path: PathBuf },
-    Postgres { url: String },
+    Postgres { url: String, purpose: Purpose },
 }
 
 impl Connector {
-    pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
+    pub(super) fn parse(url: &str, purpose: Purpose) -> Result<Self, StoreError> {
         if let Some(path) = url.strip_prefix("sqlite://").filter(|path| !path.is_empty()) {
             return Ok(Self::Sqlite { path: path.into() });
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Ok(Self::Postgres { url: url.to_owned() });
+            return Ok(Self::Postgres { url: url.to_owned(), purpose });
         }
         Err(StoreError::Unavailable("database.url must start with sqlite:// or postgres://".to_owned()))
     }
@@ -45,9 +48,7 @@ impl Connector {
     pub(super) fn connect(&self, access: Access) -> Result<Conn, StoreError> {
         match self {
             Self::Sqlite { path } => connect_sqlite(path, access).map(Conn::Sqlite),
-            Self::Postgres { url } => {
-                PgConnection::establish(url).map(Conn::Postgres).map_err(|error| unavailable(&error, url))
-            }
+            Self::Postgres { url, purpose } => connect_postgres(url, *purpose).map(Conn::Postgres),
         }
     }
 }
@@ -93,6 +94,39 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
+/// What libpq waits for, unless the URL says otherwise: nothing without end. A peer that vanished is given up after
+/// `tcp_user_timeout` (milliseconds) when something was sent to it, and by keep-alives when not.
+const PATIENCE: [(&str, &str); 6] = [
+    ("connect_timeout", "2"),
+    ("tcp_user_timeout", "3000"),
+    ("keepalives_idle", "10"),
+    ("keepalives_interval", "5"),
+    ("keepalives_count", "3"),
+    ("application_name", "chancery"),
+];
+/// For every connection. A commit is on the disk before anybody hears of it, whatever the server's default; a session
+/// that lost its client does not keep its locks.
+const SETTINGS: &str = "SET default_transaction_isolation = 'read committed'; \
+    SET idle_in_transaction_session_timeout = '10s'; \
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
+
+fn connect_postgres(url: &str, purpose: Purpose) -> Result<PgConnection, StoreError> {
+    let mut patient = url.to_owned();
+    for (name, value) in PATIENCE {
+        if !url.contains(&format!("{name}=")) {
+            patient.push(if patient.contains('?') { '&' } else { '?' });
+            patient.extend([name, "=", value]);
+        }
+    }
+    let mut connection = PgConnection::establish(&patient).map_err(|error| unavailable(&error, url))?;
+    connection.batch_execute(SETTINGS)?;
+    if purpose == Purpose::Serve {
+        // Whoever waited for it has been answered by then. Commands may have much to do.
+        connection.batch_execute("SET statement_timeout = '2s'")?;
+    }
+    Ok(connection)
+}
+
 /// libpq's messages have several lines, and some repeat the password.
 fn unavailable(error: &diesel::ConnectionError, url: &str) -> StoreError {
     let mut message = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
@@ -134,19 +168,54 @@ impl DatabaseFile {
     }
 }
 
-impl r2d2::ManageConnection for Connector {
-    type Connection = Conn;
+/// The pool's manager. Asking a connection whether it lives would cost a round trip each time: it is asked only once
+/// after some connection was lost.
+#[derive(Clone, Debug)]
+pub(super) struct Manager {
+    connector: Connector,
+    /// How often a connection was lost.
+    losses: Arc<AtomicU64>,
+}
+
+/// A connection of the pool.
+pub(super) struct Pooled {
+    pub conn: Conn,
+    /// The losses before which it was last known to live.
+    losses: u64,
+}
+
+impl Manager {
+    pub(super) fn new(connector: Connector) -> Self {
+        Self { connector, losses: Arc::default() }
+    }
+
+    /// Whatever cut one connection may have cut the others.
+    pub(super) fn note_loss(&self) {
+        self.losses.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl r2d2::ManageConnection for Manager {
+    type Connection = Pooled;
     type Error = StoreError;
 
-    fn connect(&self) -> Result<Conn, StoreError> {
-        Self::connect(self, if matches!(self, Self::Sqlite { .. }) { Access::Read } else { Access::Write })
+    fn connect(&self) -> Result<Pooled, StoreError> {
+        let losses = self.losses.load(Ordering::SeqCst);
+        let access =
+            if matches!(self.connector, Connector::Sqlite { .. }) { Access::Read } else { Access::Write };
+        Ok(Pooled { conn: self.connector.connect(access)?, losses })
     }
 
-    fn is_valid(&self, conn: &mut Conn) -> Result<(), StoreError> {
-        Ok(conn.batch_execute("SELECT 1")?)
+    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), StoreError> {
+        let losses = self.losses.load(Ordering::SeqCst);
+        if pooled.losses != losses {
+            pooled.conn.batch_execute("SELECT 1")?;
+            pooled.losses = losses;
+        }
+        Ok(())
     }
 
-    fn has_broken(&self, _: &mut Conn) -> bool {
-        std::thread::panicking()
+    fn has_broken(&self, pooled: &mut Pooled) -> bool {
+        std::thread::panicking() || pooled.conn.is_broken()
     }
 }

@@ -1,18 +1,22 @@
 //! The schema's history, embedded in the binary and brought up to date under a lock: whichever instance comes first
 //! migrates, the others wait and find it done.
 
+use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource};
 use diesel::{RunQueryDsl, SqliteConnection, sql_query};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::{Access, Connector};
-use super::{Conn, StoreError};
+use super::{Conn, Purpose, StoreError};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
 /// PostgreSQL's advisory lock that a migrating instance holds: "chancery" in ASCII.
 const LOCK: i64 = 0x6368_616e_6365_7279;
+
+/// Whoever holds the lock is migrating; one that hangs is not waited for without end.
+const LOCK_PATIENCE: &str = "SET lock_timeout = '5min'";
 
 /// A migration and whether the database has it.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,9 +30,10 @@ pub struct Status {
 /// Creates the database if need be and runs what is pending; returns the names of what ran. Safe to call from many
 /// processes at once. Blocks.
 pub fn run(url: &str) -> Result<Vec<String>, StoreError> {
-    match Connector::parse(url)?.connect(Access::Write)? {
+    match Connector::parse(url, Purpose::Command)?.connect(Access::Write)? {
         Conn::Sqlite(mut conn) => conn.immediate_transaction(|conn| apply(conn, SQLITE)),
         Conn::Postgres(mut conn) => {
+            conn.batch_execute(LOCK_PATIENCE)?;
             sql_query(format!("SELECT pg_advisory_lock({LOCK})")).execute(&mut conn)?;
             apply(&mut conn, POSTGRES) // the lock goes with the connection
         }
@@ -50,7 +55,7 @@ pub fn check_exists(url: &str) -> Result<(), StoreError> {
 }
 
 fn existing(url: &str) -> Result<Connector, StoreError> {
-    let connector = Connector::parse(url)?;
+    let connector = Connector::parse(url, Purpose::Command)?;
     match &connector {
         Connector::Sqlite { path } if !path.exists() => {
             Err(StoreError::Unavailable(format!("{}: no such file", path.display())))

@@ -6,18 +6,23 @@ pub mod clients;
 mod connection;
 pub mod keys;
 pub mod migrations;
+mod postgres;
 mod schema;
 pub mod sessions;
 pub mod users;
 mod writer;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use connection::Conn;
-use connection::{Access, Connector, DatabaseFile};
+use connection::{Access, Connector, DatabaseFile, Manager};
 use diesel::connection::SimpleConnection;
+use postgres::{Mode, Postgres};
 use tokio::task::spawn_blocking;
-use writer::Writer;
+use writer::{Atomicity, Writer};
+
+use crate::config::DatabaseSettings;
 
 /// Why the store could not do what it was asked. What a caller asked for is an outcome, never one of these.
 #[derive(Debug, thiserror::Error)]
@@ -25,8 +30,14 @@ pub enum StoreError {
     /// The database cannot be reached or failed; nothing was kept. Worth a retry.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
-    /// More writes are waiting than the queue takes. Worth a retry.
-    #[error("the database's write queue is full")]
+    /// The link to the database was cut. A change that was being committed may have been kept or not. Worth a retry.
+    #[error("the link to the database was lost: {0}")]
+    Lost(String),
+    /// Others changed the same rows at the same moment; nothing was kept. Worth a retry.
+    #[error("the database broke the transaction off: {0}")]
+    Contended(String),
+    /// More is waiting for the database than may. Worth a retry.
+    #[error("too many requests are waiting for the database")]
     Overloaded,
     /// A rule of the schema refuses: a unique value is taken, or what a row refers to is gone. Nothing was kept.
     #[error("the database refuses: {0}")]
@@ -47,6 +58,17 @@ impl From<diesel::result::Error> for StoreError {
                 | DatabaseErrorKind::CheckViolation,
                 info,
             ) => Self::Conflict(info.message().to_owned()),
+            Error::DatabaseError(DatabaseErrorKind::ClosedConnection, info) => {
+                Self::Lost(one_line(info.message()))
+            }
+            // diesel has no kind for a deadlock, in which PostgreSQL picks a victim.
+            Error::DatabaseError(kind, info)
+                if matches!(kind, DatabaseErrorKind::SerializationFailure)
+                    || info.message().starts_with("deadlock detected") =>
+            {
+                Self::Contended(info.message().to_owned())
+            }
+            Error::BrokenTransactionManager => Self::Lost("in the middle of a transaction".to_owned()),
             Error::DeserializationError(cause) => Self::Corrupt(cause.to_string()),
             other => Self::Unavailable(other.to_string()),
         }
@@ -59,73 +81,137 @@ impl From<r2d2::Error> for StoreError {
     }
 }
 
+/// libpq's messages have several.
+fn one_line(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What a database is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To answer requests: nothing takes long.
+    Serve,
+    /// For a command, which takes the time that it needs.
+    Command,
+}
+
+/// Which of PostgreSQL's connections may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lane {
+    /// All, so that the sessions there are go on.
+    Reserved,
+    /// Three in four: new logins and clients' own tokens wait before refreshes do.
+    Unreserved,
+}
+
 /// A handle to the database; clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Store {
-    readers: r2d2::Pool<Connector>,
-    writes: Writes,
+    engine: Engine,
+    lane: Lane,
 }
 
 #[derive(Clone, Debug)]
-enum Writes {
-    /// SQLite allows one writer: a thread of ours commits waiting writes together.
-    Grouped(Writer),
-    /// PostgreSQL does its own group commit: every write is a transaction on a pooled connection.
-    Pooled,
+enum Engine {
+    /// One writer at a time: a thread of ours commits waiting writes together. Readers never wait for it.
+    Sqlite { readers: r2d2::Pool<Manager>, writer: Writer },
+    /// Does its own group commit.
+    Postgres(Arc<Postgres>),
 }
 
-/// How long a request waits for a connection.
-const CHECKOUT_TIMEOUT: Duration = Duration::from_millis(500);
-const POOL_SIZE: u32 = 8;
+const SQLITE_READERS: u32 = 8;
+/// How long a read waits for one of them.
+const SQLITE_CHECKOUT: Duration = Duration::from_millis(500);
 
 impl Store {
-    /// Connects to `sqlite://PATH` or `postgres://…`. The schema must be in place: see [`migrations::run`].
-    pub fn open(url: &str) -> Result<Self, StoreError> {
-        let connector = Connector::parse(url)?;
-        let writes = match &connector {
+    /// Connects to `sqlite://PATH` or `postgres://…`. The schema must be in place: see [`migrations::run`]. Blocks.
+    pub fn open(settings: &DatabaseSettings, purpose: Purpose) -> Result<Self, StoreError> {
+        let connector = Connector::parse(settings.expose(), purpose)?;
+        let engine = match &connector {
             Connector::Sqlite { path } => {
                 let conn = connector.connect(Access::Write)?;
-                Writes::Grouped(Writer::start(conn, DatabaseFile::opened(path)?)?)
+                let writer = Writer::start(conn, DatabaseFile::opened(path)?)?;
+                connector.connect(Access::Read)?;
+                let readers = r2d2::Pool::builder()
+                    .max_size(SQLITE_READERS)
+                    .min_idle(Some(1))
+                    .connection_timeout(SQLITE_CHECKOUT)
+                    .test_on_check_out(false)
+                    .build_unchecked(Manager::new(connector));
+                Engine::Sqlite { readers, writer }
             }
-            Connector::Postgres { .. } => Writes::Pooled,
+            Connector::Postgres { .. } => {
+                // Connected once by hand, because the pool would only say that it timed out.
+                connector.connect(Access::Write)?;
+                Engine::Postgres(Arc::new(Postgres::new(connector, settings.max_connections)))
+            }
         };
-        // Connected once by hand, because the pool would only say that it timed out.
-        connector.connect(Access::Read)?;
-        let readers = r2d2::Pool::builder()
-            .max_size(POOL_SIZE)
-            .min_idle(Some(1))
-            .connection_timeout(CHECKOUT_TIMEOUT)
-            .test_on_check_out(matches!(writes, Writes::Pooled))
-            .build_unchecked(connector);
-        Ok(Self { readers, writes })
+        Ok(Self { engine, lane: Lane::Reserved })
+    }
+
+    /// From now on requests wait for answers: nobody waits for a second. Before that, a start may be slow.
+    pub fn hurry(&self) {
+        if let Engine::Postgres(postgres) = &self.engine {
+            postgres.hurry();
+        }
+    }
+
+    /// The same database for what is put off first when it is busy.
+    #[must_use]
+    pub fn unreserved(&self) -> Self {
+        Self { lane: Lane::Unreserved, ..self.clone() }
+    }
+
+    /// Connections to PostgreSQL that are in use, and how many there may be; none for SQLite.
+    pub fn connections(&self) -> Option<(usize, usize)> {
+        match &self.engine {
+            Engine::Sqlite { .. } => None,
+            Engine::Postgres(postgres) => Some(postgres.usage()),
+        }
     }
 
     /// Runs `query` on a connection that only reads.
     pub async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Conn) -> Result<T, StoreError> + Send + 'static,
+        F: FnOnce(&mut Conn) -> Result<T, StoreError> + Clone + Send + 'static,
     {
-        // SQLite answers within microseconds, never waits for the writer, and is not worth another thread.
-        if let (Writes::Grouped(_), Some(mut conn)) = (&self.writes, self.readers.try_get()) {
-            return query(&mut conn);
+        match &self.engine {
+            Engine::Sqlite { readers, .. } => {
+                // SQLite answers within microseconds, never waits for the writer, and is not worth another thread.
+                if let Some(mut pooled) = readers.try_get() {
+                    return query(&mut pooled.conn);
+                }
+                let readers = readers.clone();
+                let read = spawn_blocking(move || query(&mut readers.get()?.conn)).await;
+                read.unwrap_or_else(|failure| Err(StoreError::Unavailable(failure.to_string())))
+            }
+            Engine::Postgres(postgres) => postgres.run(self.lane, Mode::Read, query).await,
         }
-        let pool = self.readers.clone();
-        blocking(move || query(&mut *pool.get()?)).await
     }
 
-    /// Runs `work` in a transaction and answers after its COMMIT. An error keeps nothing.
+    /// Runs `work` in a transaction and answers after its COMMIT. An error keeps nothing, but for
+    /// [`StoreError::Lost`], which leaves that open. On PostgreSQL the work may be begun several times.
     pub async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Conn) -> Result<T, StoreError> + Send + 'static,
+        F: FnOnce(&mut Conn) -> Result<T, StoreError> + Clone + Send + 'static,
     {
-        match &self.writes {
-            Writes::Grouped(writer) => writer.submit(work).await,
-            Writes::Pooled => {
-                let pool = self.readers.clone();
-                blocking(move || diesel::Connection::transaction(&mut *pool.get()?, work)).await
-            }
+        match &self.engine {
+            Engine::Sqlite { writer, .. } => writer.submit(Atomicity::Savepoint, work).await,
+            Engine::Postgres(postgres) => postgres.run(self.lane, Mode::Transaction, work).await,
+        }
+    }
+
+    /// As [`Store::write`], for work that is one statement: that is a transaction by itself, in one round trip.
+    pub async fn execute<T, F>(&self, statement: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Conn) -> Result<T, StoreError> + Clone + Send + 'static,
+    {
+        match &self.engine {
+            Engine::Sqlite { writer, .. } => writer.submit(Atomicity::Statement, statement).await,
+            Engine::Postgres(postgres) => postgres.run(self.lane, Mode::Statement, statement).await,
         }
     }
 }
@@ -133,19 +219,11 @@ impl Store {
 /// Moves what stands in SQLite's write-ahead log into the database file, so that the file alone is the whole database.
 /// For after the last write; others may still be connected. Blocks. PostgreSQL, or a file that is gone, needs nothing.
 pub fn settle(url: &str) -> Result<(), StoreError> {
-    let connector = Connector::parse(url)?;
+    let connector = Connector::parse(url, Purpose::Command)?;
     match &connector {
         Connector::Sqlite { path } if path.exists() => {
             Ok(connector.connect(Access::Write)?.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)")?)
         }
         _ => Ok(()),
     }
-}
-
-async fn blocking<T, F>(work: F) -> Result<T, StoreError>
-where
-    T: Send + 'static,
-    F: FnOnce() -> Result<T, StoreError> + Send + 'static,
-{
-    spawn_blocking(work).await.unwrap_or_else(|failure| Err(StoreError::Unavailable(failure.to_string())))
 }

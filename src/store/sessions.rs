@@ -4,7 +4,8 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Binary};
 
-use super::schema::{sessions, users};
+use super::clients::ClientRow;
+use super::schema::{clients, sessions, users};
 use super::users::UserRow;
 use super::{Conn, StoreError};
 
@@ -79,6 +80,17 @@ pub fn find(conn: &mut Conn, id: &[u8]) -> Result<Option<SessionRow>, StoreError
 pub fn find_with_user(conn: &mut Conn, id: &[u8]) -> Result<Option<(SessionRow, UserRow)>, StoreError> {
     let query = sessions::table.inner_join(users::table).filter(sessions::id.eq(id));
     Ok(query.select((SessionRow::as_select(), UserRow::as_select())).get_result(conn).optional()?)
+}
+
+/// The session with its user and its client, in one round trip.
+pub fn find_with_holder(
+    conn: &mut Conn,
+    id: &[u8],
+) -> Result<Option<(SessionRow, UserRow, ClientRow)>, StoreError> {
+    let query =
+        sessions::table.inner_join(users::table).inner_join(clients::table).filter(sessions::id.eq(id));
+    let columns = (SessionRow::as_select(), UserRow::as_select(), ClientRow::as_select());
+    Ok(query.select(columns).get_result(conn).optional()?)
 }
 
 /// Moves an open, unexpired session from one generation to the next: the compare-and-swap that makes a refresh token
@@ -161,6 +173,30 @@ pub fn close_all(
         }
     };
     Ok(closed?)
+}
+
+/// Closes the first open sessions of the selection after an id, at most `limit`: how many, and the last of them; none
+/// when there are no more.
+pub fn close_batch(
+    conn: &mut Conn,
+    selection: &Selection,
+    after: &[u8],
+    limit: i64,
+    reason: &str,
+    now: i64,
+) -> Result<(usize, Option<Vec<u8>>), StoreError> {
+    let open = sessions::closed_at.is_null().and(sessions::id.gt(after));
+    let query = sessions::table.select(sessions::id).order(sessions::id).limit(limit).filter(open);
+    let ids: Vec<Vec<u8>> = match selection {
+        Selection::All => query.load(conn),
+        Selection::User(id) => query.filter(sessions::user_id.eq(id)).load(conn),
+        Selection::Client(id) => query.filter(sessions::client_id.eq(id)).load(conn),
+        Selection::Before(time) => query.filter(sessions::created_at.lt(time)).load(conn),
+    }?;
+    let last = ids.last().cloned();
+    let open = sessions::table.filter(sessions::id.eq_any(ids).and(sessions::closed_at.is_null()));
+    let change = (sessions::closed_at.eq(now), sessions::close_reason.eq(reason));
+    Ok((diesel::update(open).set(change).execute(conn)?, last))
 }
 
 /// The newest sessions of the selection with their users' names, at most `limit`.

@@ -18,6 +18,15 @@ const QUEUE: usize = 1024;
 /// Writes in one transaction at the most, so that the first of them does not wait for long.
 const BATCH: usize = 128;
 
+/// What keeps a write that is refused from leaving half of itself in the batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Atomicity {
+    /// It is one statement, which SQLite does wholly or not at all.
+    Statement,
+    /// It has a savepoint.
+    Savepoint,
+}
+
 /// Hands writes to the writer thread, which ends when the last handle is gone and the queue is empty.
 #[derive(Clone)]
 pub(super) struct Writer {
@@ -40,13 +49,13 @@ impl Writer {
         Ok(Self { queue })
     }
 
-    pub(super) async fn submit<T, F>(&self, work: F) -> Result<T, StoreError>
+    pub(super) async fn submit<T, F>(&self, atomicity: Atomicity, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&mut Conn) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Write { work: Some(work), outcome: None, reply };
+        let job = Write { atomicity, work: Some(work), outcome: None, reply };
         self.queue.try_send(Box::new(job)).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Overloaded,
             TrySendError::Disconnected(_) => lost(),
@@ -61,12 +70,13 @@ fn lost() -> StoreError {
 
 /// One waiting write: worked inside the batch, answered after the batch's fate is known.
 trait Job: Send {
-    /// Works in a savepoint. An error means that the connection's transaction cannot be trusted any more.
+    /// Works within the batch. An error means that the connection's transaction cannot be trusted any more.
     fn work(&mut self, conn: &mut Conn) -> Result<(), StoreError>;
     fn answer(self: Box<Self>, batch: Result<(), String>);
 }
 
 struct Write<T, F> {
+    atomicity: Atomicity,
     work: Option<F>,
     outcome: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
@@ -79,7 +89,11 @@ where
 {
     fn work(&mut self, conn: &mut Conn) -> Result<(), StoreError> {
         let Some(work) = self.work.take() else { return Ok(()) };
-        match conn.transaction(work) {
+        let outcome = match self.atomicity {
+            Atomicity::Statement => work(conn),
+            Atomicity::Savepoint => conn.transaction(work),
+        };
+        match outcome {
             // SQLite may already have rolled the whole transaction back (disk full, I/O error).
             Err(StoreError::Unavailable(cause)) => Err(StoreError::Unavailable(cause)),
             outcome => {

@@ -13,7 +13,7 @@ const BATCHES: usize = 20;
 /// Refuses a token from now until it expires. Doing it twice is no error.
 pub async fn add(store: &Store, claims: &AccessClaims) -> Result<(), StoreError> {
     let (jti, exp) = (claims.jti.clone(), claims.exp);
-    match store.write(move |conn| table::insert(conn, &jti, exp)).await {
+    match store.execute(move |conn| table::insert(conn, &jti, exp)).await {
         Err(StoreError::Conflict(_)) => Ok(()),
         other => other,
     }

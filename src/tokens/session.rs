@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::RefreshToken;
 use crate::clock::Timestamp;
-use crate::store::sessions::{self as table, SessionRow, Swap};
-use crate::store::{Conn, StoreError};
+use crate::store::sessions::{self as table, Selection, SessionRow, Swap};
+use crate::store::{Conn, Store, StoreError};
 
 /// A session's id: the `sid` claim, a version 7 UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -213,30 +213,34 @@ pub fn judge(session: &Session, presented: u32, leeway: Duration, now: Timestamp
     }
 }
 
-/// Exchanges a token of a session, as read before, inside a transaction: one compare-and-swap, and whatever follows
-/// when it is lost.
-pub fn rotate(
-    conn: &mut Conn,
+/// Exchanges a token of a session, as read before: one compare-and-swap, in a statement by itself because that is one
+/// round trip; and whatever follows when it is lost.
+pub async fn rotate(
+    store: &Store,
     session: &Session,
     presented: RefreshToken,
-    policy: &Policy,
+    policy: Policy,
     now: Timestamp,
 ) -> Result<Rotation, StoreError> {
     if judge(session, presented.generation, policy.leeway, now) == Standing::Current {
         let good = if policy.rotation { presented.successor() } else { Some(presented) };
         let Some(good) = good else { return Ok(Rotation::Refused) };
-        let advance = table::Advance {
-            id: session.id.as_bytes(),
-            from: i64::from(presented.generation),
-            to: i64::from(good.generation),
-            now: now.as_unix(),
-            expires_at: session.ends_at.min(now + policy.idle).as_unix(),
+        let expires_at = session.ends_at.min(now + policy.idle);
+        let advance = move |conn: &mut _| {
+            let advance = table::Advance {
+                id: presented.session.as_bytes(),
+                from: i64::from(presented.generation),
+                to: i64::from(good.generation),
+                now: now.as_unix(),
+                expires_at: expires_at.as_unix(),
+            };
+            advance.run(conn)
         };
-        if advance.run(conn)? == Swap::Won {
+        if store.execute(advance).await? == Swap::Won {
             return Ok(if policy.rotation { Rotation::Advanced(good) } else { Rotation::Kept(good) });
         }
     }
-    settle(conn, presented, policy, now)
+    store.write(move |conn| settle(conn, presented, &policy, now)).await
 }
 
 /// Another request was first, or the token was not the current one to begin with.
@@ -261,7 +265,37 @@ fn find(conn: &mut Conn, id: SessionId) -> Result<Option<Session>, StoreError> {
     table::find(conn, id.as_bytes())?.as_ref().map(Session::from_row).transpose()
 }
 
+/// Sessions that are closed in one transaction: those that are refreshed meanwhile wait no longer than for these.
+const BATCH: i64 = 1000;
+
+/// Ends every session of a selection and counts them, some at a time: for selections that may hold millions. Whoever
+/// must see all or none closes them in a transaction of its own.
+pub async fn close_all(
+    store: &Store,
+    selection: &Selection,
+    reason: &'static str,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    let (mut closed, mut after) = (0, Vec::new());
+    loop {
+        let selection = selection.clone();
+        let close =
+            move |conn: &mut Conn| table::close_batch(conn, &selection, &after, BATCH, reason, now.as_unix());
+        let (count, last) = store.write(close).await?;
+        closed += count;
+        match last {
+            Some(last) => after = last,
+            None => return Ok(closed),
+        }
+    }
+}
+
 /// Ends a session; false when it had ended before.
-pub fn close(conn: &mut Conn, id: SessionId, reason: &str, now: Timestamp) -> Result<bool, StoreError> {
-    table::close(conn, id.as_bytes(), reason, now.as_unix())
+pub async fn close(
+    store: &Store,
+    id: SessionId,
+    reason: &'static str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    store.execute(move |conn| table::close(conn, id.as_bytes(), reason, now.as_unix())).await
 }

@@ -103,15 +103,12 @@ impl Real<'_> {
     /// Presents a token with the session as it was read at some earlier time.
     fn rotate(&self, read: Session, generation: u32, now: Timestamp) -> Outcome {
         let (presented, policy) = (RefreshToken { session: self.id, generation }, self.policy);
-        let rotate = move |conn: &mut _| session::rotate(conn, &read, presented, &policy, now);
-        outcome(self.runtime.block_on(self.service.store().write(rotate)).unwrap())
+        let rotate = session::rotate(self.service.store(), &read, presented, policy, now);
+        outcome(self.runtime.block_on(rotate).unwrap())
     }
 
     fn close(&self, now: Timestamp) {
-        let id = self.id;
-        self.runtime
-            .block_on(self.service.store().write(move |conn| session::close(conn, id, "test", now)))
-            .unwrap();
+        self.runtime.block_on(session::close(self.service.store(), self.id, "test", now)).unwrap();
     }
 }
 
