@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::keys::{KeyError, KeyMetrics, Keys};
 use crate::oauth::Issuer;
-use crate::store::{Purpose, Store, StoreError, migrations};
+use crate::store::{Nudges, Purpose, Redis, RedisMetrics, Store, StoreError, migrations};
 use crate::tokens::blacklist;
 
 /// How often the blacklist and ended sessions are purged.
@@ -36,8 +36,12 @@ pub enum StartError {
     Hash(#[from] HashError),
 }
 
+/// How often the link to Redis is looked after.
+const REDIS_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Brings the schema up to date and connects. For commands that need no more.
 pub async fn open_store(settings: &Settings, purpose: Purpose) -> Result<Store, StoreError> {
+    let redis = Redis::new(&settings.redis);
     let settings = settings.database.clone();
     let open = move || {
         let ran = migrations::run(settings.expose())?;
@@ -47,7 +51,9 @@ pub async fn open_store(settings: &Settings, purpose: Purpose) -> Result<Store, 
         Store::open(&settings, purpose)
     };
     let opened = tokio::task::spawn_blocking(open).await;
-    opened.unwrap_or_else(|failure| Err(StoreError::Unavailable(failure.to_string())))
+    let store = opened.unwrap_or_else(|failure| Err(StoreError::Unavailable(failure.to_string())))?;
+    redis.tend().await;
+    Ok(store.with_redis(redis))
 }
 
 /// The running service without its HTTP side.
@@ -70,12 +76,13 @@ impl App {
         store.hurry();
         let mut metrics = Registry::default();
         metrics.register_collector(Box::new(KeyMetrics(keys.clone())));
+        metrics.register_collector(Box::new(RedisMetrics(store.redis().clone())));
         let issuer = Issuer { url, settings: Arc::new(settings), clock, store, keys, passwords };
         Ok(Self { issuer, metrics: Arc::new(metrics) })
     }
 
-    /// Starts what goes on beside requests: following the key ring, rotating it when that is due, and purging what need
-    /// not be remembered. Ends with the runtime.
+    /// Starts what goes on beside requests: following the key ring, rotating it when that is due, purging what need not be
+    /// remembered, and looking after Redis. Ends with the runtime.
     pub fn start_tending(&self) {
         // Twice as often as it must, so that a late turn is in time.
         let reload = self.issuer.settings.keys.reload_interval / 2;
@@ -84,11 +91,30 @@ impl App {
             let keys = keys.clone();
             async move { keys.tend().await.map(drop) }
         });
+        let redis = self.issuer.store.redis().clone();
+        every(REDIS_INTERVAL, "Redis could not be looked after", move || {
+            let redis = redis.clone();
+            async move {
+                redis.tend().await;
+                Ok::<_, std::convert::Infallible>(())
+            }
+        });
+        actix_rt::spawn(follow(self.issuer.keys.clone(), Nudges::of(self.issuer.store.redis())));
         let issuer = self.issuer.clone();
         every(PURGE_INTERVAL, "old rows could not be purged", move || {
             let issuer = issuer.clone();
             async move { blacklist::purge(&issuer.store, issuer.clock.now()).await.map(drop) }
         });
+    }
+}
+
+/// Takes up a changed key ring as soon as it is heard of.
+async fn follow(keys: Keys, mut nudges: Nudges) {
+    loop {
+        nudges.next().await;
+        if let Err(error) = keys.reload().await {
+            tracing::warn!(%error, "the key ring could not be followed");
+        }
     }
 }
 

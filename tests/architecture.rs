@@ -22,17 +22,18 @@ const HEIGHTS: [(&str, u32); 11] = [
 ];
 
 /// Crates that only some modules may use.
-const RESERVED: [(&str, &[&str]); 10] = [
+const RESERVED: [(&str, &[&str]); 11] = [
     ("actix_web", &["http"]),
     ("actix_cors", &["http"]),
     ("diesel", &["store"]),
     ("diesel_migrations", &["store"]),
     ("r2d2", &["store"]),
+    ("deadpool_redis", &["store"]),
     ("josekit", &["keys", "tokens"]),
     ("rsa", &["keys"]),
     ("openssl", &["keys"]),
     ("pkcs8", &["keys"]),
-    ("prometheus_client", &["app", "http", "keys"]),
+    ("prometheus_client", &["app", "http", "keys", "store"]),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

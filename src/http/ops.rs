@@ -12,7 +12,7 @@ pub async fn livez() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "ok" }))
 }
 
-/// The database takes writes, and there is a key to sign with.
+/// The database takes writes, and there is a key to sign with. Tells about Redis, which may be missing.
 pub async fn readyz(app: Data<App>) -> HttpResponse {
     let database = app.issuer.store.execute(keys::version).await.map(drop);
     let signing = app.issuer.keys.current().await.map(drop);
@@ -25,9 +25,15 @@ pub async fn readyz(app: Data<App>) -> HttpResponse {
     };
     let is_ready = database.is_ok() && signing.is_ok();
     let mut response = if is_ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    response.json(json!({
+    let mut report = json!({
         "status": if is_ready { "ok" } else { "unavailable" },
         "database": part(database.map_err(|error| error.to_string())),
         "keys": part(signing.map_err(|error| error.to_string())),
-    }))
+    });
+    // A warning: everything works without it.
+    if let Some(health) = app.issuer.store.redis().health() {
+        report["redis"] =
+            health.map_or_else(|mode| format!("out of use: {mode}"), |()| "ok".to_owned()).into();
+    }
+    response.json(report)
 }

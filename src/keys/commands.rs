@@ -239,6 +239,7 @@ impl Keys {
             };
             let (swap, closed) = self.store.write(apply).await?;
             if swap == Swap::Won {
+                self.store.redis().nudge().await;
                 return Ok(Some((result, closed)));
             }
         }

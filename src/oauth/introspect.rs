@@ -55,6 +55,9 @@ impl Issuer {
         let ring = self.keys.current().await?;
         let now = self.clock.now();
         let found = if let Some(claims) = access_token::verify(&ring, token, &self.url, now) {
+            if blacklist::knows(&store, &claims).await {
+                return Ok(Introspection { active: false, token: None });
+            }
             store.read(move |conn| active_access(conn, claims)).await?
         } else if let Some(token) = RefreshToken::decode(token, ring.mac()) {
             let iss = self.url.to_string();

@@ -9,7 +9,7 @@ use crate::accounts::{Grant, Scopes, User};
 use crate::clock::Timestamp;
 use crate::keys::Ring;
 use crate::tokens::session::{self, Policy, Standing};
-use crate::tokens::{RefreshToken, Rotation, Session};
+use crate::tokens::{RefreshToken, Rotation, Session, blacklist};
 
 pub(super) async fn run(
     issuer: &Issuer,
@@ -35,7 +35,10 @@ pub(super) async fn run(
         }
         // Nothing to sign: straight to closing the session.
         Standing::Reused => None,
-        Standing::Closed => return Err(OAuthError::InvalidGrant(Reason::Closed)),
+        Standing::Closed => {
+            blacklist::note_closed(&issuer.store, session.id).await;
+            return Err(OAuthError::InvalidGrant(Reason::Closed));
+        }
         Standing::Expired => return Err(OAuthError::InvalidGrant(Reason::Expired)),
     };
     let good = exchange(issuer, &session, presented, policy, now).await?;

@@ -2,14 +2,18 @@
 //! blacklisted alone. Tokens that are unknown or another client's are left as they are, without a word.
 
 use super::shown::{Holder, Shown};
-use super::{Issuer, OAuthError, Request, client_auth};
+use super::{Issuer, OAuthError, Reason, Request, client_auth};
 use crate::tokens::{access_token, blacklist, session};
 
 impl Issuer {
     /// Revokes the form's `token`. Success means that it is refused from now on, or was never good.
     pub async fn revoke(&self, request: &Request) -> Result<(), OAuthError> {
         let token = request.form.require("token")?;
-        let shown = Shown::read(self, token).await?;
+        let shown = match Shown::read(self, token).await {
+            // It is refused already, whoever asks for it.
+            Err(OAuthError::InvalidGrant(Reason::Closed)) => return Ok(()),
+            shown => shown?,
+        };
         let client = client_auth::identify(self, &self.store, request, shown.as_ref()).await?;
         // Nobody is named, not even by the token: there is nothing to revoke.
         let Some(client) = client else { return Ok(()) };
@@ -22,7 +26,7 @@ impl Issuer {
         } else if let Some(claims) = access_token::verify(&*self.keys.current().await?, token, &self.url, now)
             && claims.client_id == client.id
         {
-            blacklist::add(&self.store, &claims).await?;
+            blacklist::add(&self.store, &claims, now).await?;
         }
         Ok(())
     }

@@ -14,6 +14,10 @@ impl Issuer {
         let refused = |reason| OAuthError::InvalidToken(reason);
         let claims = access_token::verify(&*self.keys.current().await?, token, &self.url, self.clock.now())
             .ok_or(refused(Reason::Malformed))?;
+        let store = self.store.unreserved();
+        if blacklist::knows(&store, &claims).await {
+            return Err(refused(Reason::Closed));
+        }
         let find = move |conn: &mut _| {
             if blacklist::refuses(conn, &claims)? {
                 return Ok(None);
@@ -21,7 +25,7 @@ impl Issuer {
             let user = if claims.sid.is_some() { users::find(conn, &claims.sub)? } else { None };
             Ok(Some((claims, user)))
         };
-        let (claims, row) = self.store.unreserved().read(find).await?.ok_or(refused(Reason::Closed))?;
+        let (claims, row) = store.read(find).await?.ok_or(refused(Reason::Closed))?;
         let user = row.as_ref().map(User::from_row).transpose()?;
         let mut info = claims.extra;
         // What the account says goes over extra claims of the same name.

@@ -7,6 +7,7 @@ mod connection;
 pub mod keys;
 pub mod migrations;
 mod postgres;
+mod redis;
 mod schema;
 pub mod sessions;
 pub mod users;
@@ -19,6 +20,7 @@ pub use connection::Conn;
 use connection::{Access, Connector, DatabaseFile, Manager};
 use diesel::connection::SimpleConnection;
 use postgres::{Mode, Postgres};
+pub use redis::{Nudges, Redis, RedisMetrics};
 use tokio::task::spawn_blocking;
 use writer::{Atomicity, Writer};
 
@@ -109,6 +111,7 @@ enum Lane {
 pub struct Store {
     engine: Engine,
     lane: Lane,
+    redis: Redis,
 }
 
 #[derive(Clone, Debug)]
@@ -146,7 +149,18 @@ impl Store {
                 Engine::Postgres(Arc::new(Postgres::new(connector, settings.max_connections)))
             }
         };
-        Ok(Self { engine, lane: Lane::Reserved })
+        Ok(Self { engine, lane: Lane::Reserved, redis: Redis::default() })
+    }
+
+    /// The same database with Redis beside it.
+    #[must_use]
+    pub fn with_redis(self, redis: Redis) -> Self {
+        Self { redis, ..self }
+    }
+
+    /// What stands beside the database for speed.
+    pub fn redis(&self) -> &Redis {
+        &self.redis
     }
 
     /// From now on requests wait for answers: nobody waits for a second. Before that, a start may be slow.

@@ -1,4 +1,10 @@
-//! Access tokens refused before they expire. (Spent refresh tokens and closed sessions are refused by their session.)
+//! What is refused before it expires: access tokens that were revoked, and closed sessions with all their tokens. SQL
+//! decides; Redis has a hot copy, of which only this counts: what stands there is refused, for good, so the database need
+//! not be asked. What does not stand there may be refused all the same: an instance that is cut off from Redis cannot enter
+//! what it revokes, and others must not take that for an answer. Entries are made after the COMMIT and, when Redis lost
+//! them, again when the database was asked.
+
+use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::store::{Conn, Store, StoreError, blacklist as table, clients, sessions};
@@ -10,13 +16,46 @@ const BATCH: i64 = 500;
 /// Batches of one purge at the most; the rest waits for the next.
 const BATCHES: usize = 20;
 
+/// How long a closed session stands in Redis, after it was closed or last asked for.
+const HOT: Duration = Duration::from_secs(3600);
+
 /// Refuses a token from now until it expires. Doing it twice is no error.
-pub async fn add(store: &Store, claims: &AccessClaims) -> Result<(), StoreError> {
+pub async fn add(store: &Store, claims: &AccessClaims, now: Timestamp) -> Result<(), StoreError> {
     let (jti, exp) = (claims.jti.clone(), claims.exp);
     match store.execute(move |conn| table::insert(conn, &jti, exp)).await {
-        Err(StoreError::Conflict(_)) => Ok(()),
-        other => other,
+        Ok(()) | Err(StoreError::Conflict(_)) => {}
+        Err(error) => return Err(error),
     }
+    store.redis().put(&token_key(claims), Timestamp::from_unix(exp).since(now)).await;
+    Ok(())
+}
+
+/// Enters a session that the database has closed.
+pub async fn note_closed(store: &Store, session: SessionId) {
+    store.redis().put(&session_key(&session.to_string()), HOT).await;
+}
+
+/// Whether a session is known to be closed, without asking the database.
+pub async fn knows_closed(store: &Store, session: SessionId) -> bool {
+    store.redis().contains(&[session_key(&session.to_string())]).await
+}
+
+/// Whether an access token is known to be refused, without asking the database.
+pub async fn knows(store: &Store, claims: &AccessClaims) -> bool {
+    let session = claims.sid.as_deref().map(session_key);
+    let keys: Vec<_> = session.into_iter().chain([token_key(claims)]).collect();
+    store.redis().contains(&keys).await
+}
+
+// The braces put a session and its tokens into one slot of a cluster, so that one round trip asks for both.
+
+fn session_key(session: &str) -> String {
+    format!("closed:{{{session}}}")
+}
+
+fn token_key(claims: &AccessClaims) -> String {
+    let AccessClaims { sid, jti, .. } = claims;
+    format!("revoked:{{{}}}:{jti}", sid.as_deref().unwrap_or_default())
 }
 
 /// Whether a token that verifies is refused all the same: it was revoked, or its session is closed or gone, or its

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::RefreshToken;
+use super::{RefreshToken, blacklist};
 use crate::clock::Timestamp;
 use crate::store::sessions::{self as table, Selection, SessionRow, Swap};
 use crate::store::{Conn, Store, StoreError};
@@ -240,7 +240,11 @@ pub async fn rotate(
             return Ok(if policy.rotation { Rotation::Advanced(good) } else { Rotation::Kept(good) });
         }
     }
-    store.write(move |conn| settle(conn, presented, &policy, now)).await
+    let rotation = store.write(move |conn| settle(conn, presented, &policy, now)).await?;
+    if rotation == Rotation::Reused {
+        blacklist::note_closed(store, session.id).await;
+    }
+    Ok(rotation)
 }
 
 /// Another request was first, or the token was not the current one to begin with.
@@ -297,5 +301,7 @@ pub async fn close(
     reason: &'static str,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    store.execute(move |conn| table::close(conn, id.as_bytes(), reason, now.as_unix())).await
+    let closed = store.execute(move |conn| table::close(conn, id.as_bytes(), reason, now.as_unix())).await?;
+    blacklist::note_closed(store, id).await;
+    Ok(closed)
 }
