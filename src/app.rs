@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 
-use crate::accounts::clients;
 use crate::accounts::password::{HashError, Hasher};
+use crate::accounts::{HasherMetrics, clients};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::keys::{KeyError, KeyMetrics, Keys};
 use crate::oauth::Issuer;
-use crate::store::{Nudges, Purpose, Redis, RedisMetrics, Store, StoreError, migrations};
+use crate::store::{Nudges, Purpose, Redis, RedisMetrics, Store, StoreError, StoreMetrics, migrations};
 use crate::tokens::blacklist;
 
 /// How often the blacklist and ended sessions are purged.
@@ -76,7 +76,9 @@ impl App {
         store.hurry();
         let mut metrics = Registry::default();
         metrics.register_collector(Box::new(KeyMetrics(keys.clone())));
+        metrics.register_collector(Box::new(StoreMetrics(store.clone())));
         metrics.register_collector(Box::new(RedisMetrics(store.redis().clone())));
+        metrics.register_collector(Box::new(HasherMetrics(passwords.clone())));
         let issuer = Issuer { url, settings: Arc::new(settings), clock, store, keys, passwords };
         Ok(Self { issuer, metrics: Arc::new(metrics) })
     }

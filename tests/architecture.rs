@@ -33,7 +33,7 @@ const RESERVED: [(&str, &[&str]); 11] = [
     ("rsa", &["keys"]),
     ("openssl", &["keys"]),
     ("pkcs8", &["keys"]),
-    ("prometheus_client", &["app", "http", "keys", "store"]),
+    ("prometheus_client", &["accounts", "app", "http", "keys", "store", "telemetry"]),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -3,6 +3,7 @@
 pub mod claims;
 pub mod clients;
 mod grant;
+mod metrics;
 pub mod password;
 pub mod scope;
 pub mod secret;
@@ -12,6 +13,7 @@ pub mod users;
 pub use claims::ExtraClaims;
 pub use clients::Client;
 pub use grant::Grant;
+pub use metrics::HasherMetrics;
 pub use scope::Scopes;
 pub use users::User;
 

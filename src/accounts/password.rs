@@ -1,14 +1,15 @@
 //! Password hashing: Argon2id on threads of its own behind a bounded queue. A hash in progress belongs to its
 //! thread, not to the request, so that clients that disconnect cannot run more of them at once: memory in use is
-//! threads × Argon2's memory.
+//! threads × Argon2's memory. The threads yield to the others: a flood of logins takes no time from refreshes.
 
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::config::PasswordSettings;
@@ -67,10 +68,22 @@ impl std::fmt::Debug for Verdict {
 /// Hands passwords to the hashing threads; clones share them.
 #[derive(Clone)]
 pub struct Hasher {
-    queue: SyncSender<Job>,
+    queue: Sender<Job>,
+    /// One for each hash that may be computed or wait.
+    places: Arc<Semaphore>,
+    refused: Arc<AtomicU64>,
     /// Verified in place of an unknown user's hash.
     decoy: Arc<str>,
 }
+
+/// The right to one hash, soon.
+#[derive(Debug)]
+pub struct Place {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Lower than everything else of the process (`nice`): a tenth of its weight when all cores are busy.
+const PRIORITY: i32 = 10;
 
 type Job = Box<dyn FnOnce(&Argon2<'_>) + Send>;
 
@@ -87,53 +100,72 @@ impl Hasher {
         let params = Params::new(settings.memory_kib, settings.iterations, settings.parallelism, None);
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.map_err(failed)?);
         let decoy = hash(&argon2, b"nobody's password")?.into();
-        let (queue, jobs) = sync_channel(settings.queue as usize);
+        let (queue, jobs) = channel();
         let jobs = Arc::new(Mutex::new(jobs));
         for number in 0..settings.max_concurrent {
             let (argon2, jobs) = (argon2.clone(), Arc::clone(&jobs));
             std::thread::Builder::new()
                 .name(format!("hasher-{number}"))
                 .spawn(move || {
+                    // On Linux this is the calling thread. Where it is refused, all is as it was.
+                    let _ = rustix::process::setpriority_process(None, PRIORITY);
                     while let Some(job) = next(&jobs) {
                         job(&argon2);
                     }
                 })
                 .map_err(|error| HashError::Failed(error.to_string()))?;
         }
-        Ok(Self { queue, decoy })
+        let places = settings.max_concurrent as usize + settings.queue as usize;
+        Ok(Self { queue, places: Arc::new(Semaphore::new(places)), refused: Arc::default(), decoy })
+    }
+
+    /// Takes a place, before anything else is done for a login.
+    pub fn reserve(&self) -> Result<Place, HashError> {
+        Arc::clone(&self.places).try_acquire_owned().map(|permit| Place { _permit: permit }).map_err(|_| {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            HashError::Busy
+        })
+    }
+
+    /// How many hashes may yet be begun or wait, and how often there was no place.
+    pub fn load(&self) -> (usize, u64) {
+        (self.places.available_permits(), self.refused.load(Ordering::Relaxed))
     }
 
     /// The PHC string of a new password.
     pub async fn hash(&self, password: Password) -> Result<String, HashError> {
-        self.submit(move |argon2| hash(argon2, password.bytes())).await
+        self.submit(self.reserve()?, move |argon2| hash(argon2, password.bytes())).await
     }
 
     /// Whether `stored` is the password's hash. None, for an unknown user, costs as much and never matches.
-    pub async fn verify(&self, password: Password, stored: Option<String>) -> Result<Verdict, HashError> {
+    pub async fn verify(
+        &self,
+        place: Place,
+        password: Password,
+        stored: Option<String>,
+    ) -> Result<Verdict, HashError> {
         let decoy = Arc::clone(&self.decoy);
-        self.submit(move |argon2| match stored {
+        self.submit(place, move |argon2| match stored {
             Some(stored) => verify(argon2, password.bytes(), &stored),
             None => verify(argon2, password.bytes(), &decoy).map(|_| Verdict::Differs),
         })
         .await
     }
 
-    async fn submit<T, F>(&self, work: F) -> Result<T, HashError>
+    async fn submit<T, F>(&self, place: Place, work: F) -> Result<T, HashError>
     where
         T: Send + 'static,
         F: FnOnce(&Argon2<'_>) -> Result<T, HashError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(move |argon2: &Argon2<'_>| {
+            let _place = place; // until the hash is done, whether or not anybody waits for it
             // Whoever hung up while waiting needs no hash.
             if !reply.is_closed() {
                 let _ = reply.send(work(argon2));
             }
         });
-        self.queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => HashError::Busy,
-            TrySendError::Disconnected(_) => HashError::Failed("the hashing threads are gone".to_owned()),
-        })?;
+        self.queue.send(job).map_err(|_| HashError::Failed("the hashing threads are gone".to_owned()))?;
         answer.await.unwrap_or_else(|_| Err(HashError::Failed("the hash was abandoned".to_owned())))
     }
 }
@@ -172,6 +204,10 @@ mod tests {
         PasswordSettings { memory_kib, iterations: 1, parallelism: 1, max_concurrent: 1, queue }
     }
 
+    async fn verify_now(hasher: &Hasher, text: &str, stored: Option<String>) -> Verdict {
+        hasher.verify(hasher.reserve().unwrap(), password(text), stored).await.unwrap()
+    }
+
     fn password(text: &str) -> Password {
         Password::parse(text).unwrap()
     }
@@ -180,44 +216,61 @@ mod tests {
     async fn a_password_matches_its_hash_and_no_other() {
         let hasher = Hasher::start(&settings(8, 4)).unwrap();
         let stored = hasher.hash(password("e\u{301}clair")).await.unwrap();
-        let verdict = hasher.verify(password("éclair"), Some(stored.clone())).await.unwrap();
+        let verdict = verify_now(&hasher, "éclair", Some(stored.clone())).await;
         assert_eq!(verdict, Verdict::Matches { upgrade: None });
-        assert_eq!(hasher.verify(password("eclair"), Some(stored)).await.unwrap(), Verdict::Differs);
-        assert_eq!(hasher.verify(password("nobody's password"), None).await.unwrap(), Verdict::Differs);
+        assert_eq!(verify_now(&hasher, "eclair", Some(stored)).await, Verdict::Differs);
+        assert_eq!(verify_now(&hasher, "nobody's password", None).await, Verdict::Differs);
     }
 
     #[actix_rt::test]
     async fn an_old_hash_is_upgraded() {
         let old = Hasher::start(&settings(8, 4)).unwrap().hash(password("x")).await.unwrap();
         let hasher = Hasher::start(&settings(16, 4)).unwrap();
-        let Verdict::Matches { upgrade: Some(new) } = hasher.verify(password("x"), Some(old)).await.unwrap()
-        else {
+        let Verdict::Matches { upgrade: Some(new) } = verify_now(&hasher, "x", Some(old)).await else {
             panic!("not upgraded")
         };
         assert!(new.contains("m=16,t=1,p=1"), "{new}");
-        let again = hasher.verify(password("x"), Some(new)).await.unwrap();
+        let again = verify_now(&hasher, "x", Some(new)).await;
         assert_eq!(again, Verdict::Matches { upgrade: None });
     }
 
     #[actix_rt::test]
-    async fn a_full_queue_refuses_at_once() {
+    async fn without_a_place_a_hash_is_refused_at_once_and_its_end_makes_room() {
+        let hasher = Hasher::start(&settings(8, 1)).unwrap();
+        let places = [hasher.reserve().unwrap(), hasher.reserve().unwrap()];
+        assert!(matches!(hasher.hash(password("refused")).await, Err(HashError::Busy)));
+        assert_eq!(hasher.load(), (0, 1));
+        for place in places {
+            hasher.verify(place, password("waits"), None).await.unwrap();
+        }
+        assert!(hasher.hash(password("welcome")).await.is_ok());
+    }
+
+    #[actix_rt::test]
+    async fn a_hash_that_nobody_waits_for_keeps_its_place_until_it_is_done() {
         let hasher = Hasher::start(&settings(8, 1)).unwrap();
         let (hold, held) = std::sync::mpsc::channel::<()>();
         let (started, running) = std::sync::mpsc::channel();
+        let place = hasher.reserve().unwrap();
         let block: Job = Box::new(move |_| {
             started.send(()).unwrap();
             held.recv().ok();
+            drop(place);
         });
-        hasher.queue.try_send(block).unwrap();
+        hasher.queue.send(block).unwrap();
         running.recv().unwrap();
-        let waiting = actix_rt::spawn({
+        let hung_up = actix_rt::spawn({
             let hasher = hasher.clone();
-            async move { hasher.hash(password("waits")).await }
+            async move { hasher.hash(password("hung up")).await }
         });
         tokio::task::yield_now().await;
-        assert!(matches!(hasher.hash(password("refused")).await, Err(HashError::Busy)));
+        hung_up.abort();
+        assert!(hung_up.await.is_err());
+        assert!(matches!(hasher.reserve(), Err(HashError::Busy)));
         drop(hold);
-        assert!(waiting.await.unwrap().is_ok());
+        while hasher.load().0 < 2 {
+            tokio::task::yield_now().await;
+        }
     }
 
     #[test]

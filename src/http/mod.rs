@@ -31,19 +31,21 @@ pub use metrics::serve_metrics;
 pub fn serve(app: App, listener: TcpListener, workers: Option<usize>) -> std::io::Result<Server> {
     let settings = app.issuer.settings.clone();
     let app = Data::new(app);
-    let patience = settings.server.request_timeout;
-    let grace = settings.server.shutdown_timeout.as_secs();
+    let limits = settings.server.clone();
+    let workers = workers.or_else(|| Some(std::thread::available_parallelism().ok()?.get())).unwrap_or(1);
     let server = HttpServer::new(move || {
         ActixApp::new()
             .app_data(app.clone())
             .configure(|config| routes(config, &settings))
             .default_service(web::to(error::not_found))
     });
-    let server = match workers {
-        Some(workers) => server.workers(workers),
-        None => server,
-    };
-    Ok(server.client_request_timeout(patience).shutdown_timeout(grace).listen(listener)?.run())
+    let server = server
+        .workers(workers)
+        .max_connections((limits.max_connections as usize).div_ceil(workers)) // of each worker
+        .keep_alive(limits.keep_alive)
+        .client_request_timeout(limits.request_timeout)
+        .shutdown_timeout(limits.shutdown_timeout.as_secs());
+    Ok(server.listen(listener)?.run())
 }
 
 fn routes(config: &mut ServiceConfig, settings: &Settings) {

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use super::client_auth::AuthenticatedClient;
 use super::request::PasswordRequest;
 use super::{Issuer, OAuthError, Reason, TokenResponse, issue, rules};
-use crate::accounts::password::{Password, Verdict};
+use crate::accounts::password::{Password, Place, Verdict};
 use crate::accounts::{Client, Grant, User, username};
 use crate::clock::Timestamp;
 use crate::store::sessions::SessionRow;
@@ -26,12 +26,14 @@ pub(super) async fn run(
     if !client.grants.contains(&Grant::Password) {
         return Err(OAuthError::UnauthorizedClient("the client may not use the password grant"));
     }
+    // Whom there is no room for costs nothing more.
+    let place = issuer.passwords.reserve()?;
     // What can be refused without a hash is refused before it.
     if let Some(scope) = rules::requested_scope(&request.asked)? {
         rules::within(scope, &client.scopes)?;
     }
     let audience = rules::audience(&request.asked, &issue::allowed_audience(issuer, client))?;
-    let verified = verify(issuer, store, &request).await?;
+    let verified = verify(issuer, store, place, &request).await?;
     let user = User::from_row(&verified.row)?;
     let scope = rules::grant_scope(&request.asked, client, &user.allowed(&client.scopes))?;
 
@@ -71,7 +73,12 @@ struct Verified {
 }
 
 /// Unknown users cost one hash too, and disabled ones are found out after it, so that timing reveals no accounts.
-async fn verify(issuer: &Issuer, store: &Store, request: &PasswordRequest) -> Result<Verified, OAuthError> {
+async fn verify(
+    issuer: &Issuer,
+    store: &Store,
+    place: Place,
+    request: &PasswordRequest,
+) -> Result<Verified, OAuthError> {
     let password = Password::parse(request.password.expose_secret()).map_err(OAuthError::InvalidRequest)?;
     let key = username::canonical(&request.username);
     let find = move |conn: &mut _| key.map_or(Ok(None), |key| users::find_by_key(conn, &key));
@@ -80,7 +87,7 @@ async fn verify(issuer: &Issuer, store: &Store, request: &PasswordRequest) -> Re
     if let Some(row) = &row {
         tracing::Span::current().record("user", row.id.as_str());
     }
-    let verdict = issuer.passwords.verify(password, stored).await?;
+    let verdict = issuer.passwords.verify(place, password, stored).await?;
     match (row, verdict) {
         (None, _) => Err(OAuthError::InvalidGrant(Reason::UnknownUser)),
         (Some(_), Verdict::Differs) => Err(OAuthError::InvalidGrant(Reason::WrongPassword)),

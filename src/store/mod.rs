@@ -5,6 +5,7 @@ pub mod blacklist;
 pub mod clients;
 mod connection;
 pub mod keys;
+mod metrics;
 pub mod migrations;
 mod postgres;
 mod redis;
@@ -19,6 +20,8 @@ use std::time::Duration;
 pub use connection::Conn;
 use connection::{Access, Connector, DatabaseFile, Manager};
 use diesel::connection::SimpleConnection;
+use metrics::Failures;
+pub use metrics::StoreMetrics;
 use postgres::{Mode, Postgres};
 pub use redis::{Nudges, Redis, RedisMetrics};
 use tokio::task::spawn_blocking;
@@ -112,6 +115,7 @@ pub struct Store {
     engine: Engine,
     lane: Lane,
     redis: Redis,
+    failures: Failures,
 }
 
 #[derive(Clone, Debug)]
@@ -149,7 +153,7 @@ impl Store {
                 Engine::Postgres(Arc::new(Postgres::new(connector, settings.max_connections)))
             }
         };
-        Ok(Self { engine, lane: Lane::Reserved, redis: Redis::default() })
+        Ok(Self { engine, lane: Lane::Reserved, redis: Redis::default(), failures: Failures::default() })
     }
 
     /// The same database with Redis beside it.
@@ -190,18 +194,10 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&mut Conn) -> Result<T, StoreError> + Clone + Send + 'static,
     {
-        match &self.engine {
-            Engine::Sqlite { readers, .. } => {
-                // SQLite answers within microseconds, never waits for the writer, and is not worth another thread.
-                if let Some(mut pooled) = readers.try_get() {
-                    return query(&mut pooled.conn);
-                }
-                let readers = readers.clone();
-                let read = spawn_blocking(move || query(&mut readers.get()?.conn)).await;
-                read.unwrap_or_else(|failure| Err(StoreError::Unavailable(failure.to_string())))
-            }
+        self.failures.note(match &self.engine {
+            Engine::Sqlite { readers, .. } => read_sqlite(readers, query).await,
             Engine::Postgres(postgres) => postgres.run(self.lane, Mode::Read, query).await,
-        }
+        })
     }
 
     /// Runs `work` in a transaction and answers after its COMMIT. An error keeps nothing, but for
@@ -211,10 +207,10 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&mut Conn) -> Result<T, StoreError> + Clone + Send + 'static,
     {
-        match &self.engine {
+        self.failures.note(match &self.engine {
             Engine::Sqlite { writer, .. } => writer.submit(Atomicity::Savepoint, work).await,
             Engine::Postgres(postgres) => postgres.run(self.lane, Mode::Transaction, work).await,
-        }
+        })
     }
 
     /// As [`Store::write`], for work that is one statement: that is a transaction by itself, in one round trip.
@@ -223,11 +219,25 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&mut Conn) -> Result<T, StoreError> + Clone + Send + 'static,
     {
-        match &self.engine {
+        self.failures.note(match &self.engine {
             Engine::Sqlite { writer, .. } => writer.submit(Atomicity::Statement, statement).await,
             Engine::Postgres(postgres) => postgres.run(self.lane, Mode::Statement, statement).await,
-        }
+        })
     }
+}
+
+async fn read_sqlite<T, F>(readers: &r2d2::Pool<Manager>, query: F) -> Result<T, StoreError>
+where
+    T: Send + 'static,
+    F: FnOnce(&mut Conn) -> Result<T, StoreError> + Send + 'static,
+{
+    // SQLite answers within microseconds, never waits for the writer, and is not worth another thread.
+    if let Some(mut pooled) = readers.try_get() {
+        return query(&mut pooled.conn);
+    }
+    let readers = readers.clone();
+    let read = spawn_blocking(move || query(&mut readers.get()?.conn)).await;
+    read.unwrap_or_else(|failure| Err(StoreError::Unavailable(failure.to_string())))
 }
 
 /// Moves what stands in SQLite's write-ahead log into the database file, so that the file alone is the whole database.
