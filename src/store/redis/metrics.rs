@@ -21,7 +21,7 @@ impl Collector for RedisMetrics {
             "1 while Redis is in use, 0 while the database is asked instead",
             i64::from(health.is_ok()),
         )?;
-        let failures = Failure::ALL.map(|one| one.name()).into_iter();
+        let failures = Failure::ALL.map(Failure::name).into_iter();
         let counts = shared.failures.iter().map(|count| count.load(Ordering::Relaxed));
         counters(
             &mut encoder,
