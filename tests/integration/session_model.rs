@@ -87,7 +87,7 @@ fn outcome(rotation: Rotation) -> Outcome {
 
 struct Real<'a> {
     service: &'a Service,
-    runtime: &'a tokio::runtime::Handle,
+    runtime: &'a tokio::runtime::Runtime,
     id: SessionId,
     policy: Policy,
 }
@@ -147,7 +147,7 @@ fn the_store_agrees_with_the_model_over_random_histories() {
     let system = actix_rt::System::new();
     let service = system.block_on(Service::start());
     let (user, _) = system.block_on(async { (service.user("alice").await, service.public("web").await) });
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let strategy = (proptest::collection::vec(step(), 1..30), any::<bool>(), 0u64..20, 1u64..60, 30u64..300);
     let mut runner = TestRunner::new(Config { cases: 400, failure_persistence: None, ..Config::default() });
     let run = runner.run(&strategy, |(steps, rotation, leeway, idle, absolute)| {
@@ -173,7 +173,7 @@ fn the_store_agrees_with_the_model_over_random_histories() {
             closed: false,
         };
         runtime.block_on(service.store().write(move |conn| table::insert(conn, &row))).unwrap();
-        let real = Real { service: &service, runtime: runtime.handle(), id, policy };
+        let real = Real { service: &service, runtime: &runtime, id, policy };
         check(&real, model, steps, start)
     });
     run.unwrap();
