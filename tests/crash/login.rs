@@ -36,6 +36,8 @@ pub enum Outcome {
     InvalidGrant,
     /// Nothing was done.
     Unavailable,
+    /// A proxy got no answer: the token may have been exchanged.
+    Lost,
 }
 
 /// One login as its client remembers it.
@@ -52,8 +54,12 @@ pub struct Login {
 
 impl Login {
     pub fn open(connection: &mut Connection, leeway: Leeway) -> Self {
+        Self::open_as(USER, connection, leeway)
+    }
+
+    pub fn open_as(user: &str, connection: &mut Connection, leeway: Leeway) -> Self {
         let client = leeway.client();
-        let form = format!("grant_type=password&client_id={client}&username={USER}&password={PASSWORD}");
+        let form = format!("grant_type=password&client_id={client}&username={user}&password={PASSWORD}");
         let answer = connection.post("/token", &form).unwrap().json();
         let access_token = answer["access_token"].as_str().unwrap();
         let claims = BASE64_URL_SAFE_NO_PAD.decode(access_token.split('.').nth(1).unwrap()).unwrap();
@@ -87,6 +93,7 @@ impl Login {
             (200, None) => Outcome::Successor(json["refresh_token"].as_str().unwrap().to_owned()),
             (400, Some("invalid_grant")) => Outcome::InvalidGrant,
             (503, _) => Outcome::Unavailable,
+            (502 | 504, _) => Outcome::Lost,
             (status, _) => panic!("{status} {json}"),
         })
     }
@@ -102,7 +109,7 @@ impl Login {
                 }
                 Ok(Outcome::Unavailable) => {}
                 Ok(Outcome::InvalidGrant) => panic!("{}: the good token is refused", self.sid),
-                Err(_) => {
+                Ok(Outcome::Lost) | Err(_) => {
                     self.unanswered = true;
                     return;
                 }

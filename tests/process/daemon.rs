@@ -74,7 +74,7 @@ impl Drop for Daemon {
 
 /// A free port below those that the system gives to outgoing connections: one of them could take it while its server
 /// is down, or connect to itself.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     loop {
         let outgoing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let port = 10_000 + outgoing % 20_000;

@@ -9,9 +9,11 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(60);
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
-/// One connection.
+/// One connection. When the server has said that it closes it, the next request goes over a new one.
 pub struct Connection {
+    address: SocketAddr,
     stream: TcpStream,
+    is_over: bool,
     sent: Vec<u8>,
     received: Vec<u8>,
 }
@@ -24,6 +26,10 @@ pub struct Answer<'a> {
 }
 
 impl Answer<'_> {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(self.head, name)
+    }
+
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(self.body).unwrap_or_default()
     }
@@ -31,11 +37,8 @@ impl Answer<'_> {
 
 impl Connection {
     pub fn open(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, sent: Vec::new(), received: Vec::new() })
+        let stream = connect(address)?;
+        Ok(Self { address, stream, is_over: false, sent: Vec::new(), received: Vec::new() })
     }
 
     pub fn get(&mut self, path: &str) -> Result<Answer<'_>> {
@@ -58,6 +61,9 @@ impl Connection {
 
     /// An error means that there was no whole answer: the server may have done what was asked, or not.
     fn exchange(&mut self) -> Result<Answer<'_>> {
+        if self.is_over {
+            self.stream = connect(self.address)?;
+        }
         self.stream.write_all(&self.sent)?;
         self.received.clear();
         let head = loop {
@@ -69,7 +75,9 @@ impl Connection {
         let malformed = || Error::new(ErrorKind::InvalidData, "not an HTTP answer");
         let text = std::str::from_utf8(&self.received[..head]).map_err(|_| malformed())?;
         let status = text.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(malformed)?;
-        let length = content_length(text).ok_or_else(malformed)?;
+        let length = header(text, "content-length").and_then(|value| value.parse().ok());
+        let length: usize = length.ok_or_else(malformed)?;
+        self.is_over = header(text, "connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
         while self.received.len() < head + length {
             self.receive()?;
         }
@@ -89,10 +97,18 @@ impl Connection {
     }
 }
 
-fn content_length(head: &str) -> Option<usize> {
-    let value = |line: &str| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+fn connect(address: SocketAddr) -> Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let value = |line: &'a str| {
+        let (found, value) = line.split_once(':')?;
+        found.eq_ignore_ascii_case(name).then(|| value.trim())
     };
     head.lines().find_map(value)
 }

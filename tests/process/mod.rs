@@ -16,9 +16,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 use std::thread::JoinHandle;
 
+use postgres::Postgres;
+use redis::Redis;
 use tempfile::TempDir;
 
+/// The name of the database that [`Home::on`] makes.
+pub const DATABASE: &str = "chancery";
 const BINARY: &str = env!("CARGO_BIN_EXE_chancery");
+/// A port that the system chooses.
+const ANYWHERE: &str = "127.0.0.1:0";
 
 /// An installation: everything that outlives a server.
 pub struct Home {
@@ -35,6 +41,14 @@ impl Home {
     /// One where a password costs nearly nothing, for what is not about passwords.
     pub fn with_cheap_passwords() -> Self {
         Self::new().with("CHANCERY__PASSWORD__MEMORY_KIB", "8").with("CHANCERY__PASSWORD__ITERATIONS", "1")
+    }
+
+    /// One with cheap passwords, an empty database in PostgreSQL, and keys of its own in Redis.
+    pub fn on(postgres: &Postgres, redis: &Redis) -> Self {
+        Self::with_cheap_passwords()
+            .with("CHANCERY__DATABASE__URL", &postgres.create_database(DATABASE))
+            .with("CHANCERY__REDIS__URL", &redis.url())
+            .with("CHANCERY__REDIS__KEY_PREFIX", "test:")
     }
 
     /// With another setting.
@@ -115,7 +129,7 @@ impl Home {
 
     /// As [`Home::serve`], with more settings.
     pub fn serve_with(&self, settings: &[(&str, &str)]) -> Server {
-        self.start(settings, sink).unwrap_or_else(|(status, log)| panic!("{status}:\n{log}"))
+        self.start(ANYWHERE, settings, sink).unwrap_or_else(|(status, log)| panic!("{status}:\n{log}"))
     }
 
     /// As [`Home::serve_with`]; `hear` gets every line that the server logs.
@@ -124,21 +138,27 @@ impl Home {
             start.lines().for_each(&hear);
             log.lines().map_while(Result::ok).for_each(|line| hear(&line));
         };
-        self.start(settings, listen).unwrap_or_else(|(status, log)| panic!("{status}:\n{log}"))
+        self.start(ANYWHERE, settings, listen).unwrap_or_else(|(status, log)| panic!("{status}:\n{log}"))
     }
 
     /// As [`Home::serve`]; the error is how the server ended before it listened, and what it said.
     pub fn try_serve(&self) -> Result<Server, (ExitStatus, String)> {
-        self.start(&[], sink)
+        self.start(ANYWHERE, &[], sink)
+    }
+
+    /// As [`Home::try_serve`], on a port that is known beforehand.
+    pub fn try_serve_at(&self, address: SocketAddr) -> Result<Server, (ExitStatus, String)> {
+        self.start(&address.to_string(), &[], sink)
     }
 
     fn start(
         &self,
+        bind: &str,
         settings: &[(&str, &str)],
         drain: impl FnOnce(String, &mut BufReader<ChildStderr>) + Send + 'static,
     ) -> Result<Server, (ExitStatus, String)> {
         let mut command = self.command();
-        let command = command.args(["serve", "--bind", "127.0.0.1:0"]).envs(settings.iter().copied());
+        let command = command.args(["serve", "--bind", bind]).envs(settings.iter().copied());
         let mut child = command.spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let (address, start) = listening(&mut log);
@@ -151,14 +171,22 @@ impl Home {
         Ok(Server { child, address, start, drain: Some(drain) })
     }
 
+    /// The variables that hold this installation's settings; of two that are the same, the later counts.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let defaults = [
+            ("CHANCERY__DATABASE__URL", format!("sqlite://{}", self.database().display())),
+            ("CHANCERY__KEYS__MASTER_KEY_FILE", self.master_key().display().to_string()),
+            ("CHANCERY__ISSUER__URL", "http://127.0.0.1".to_owned()),
+        ];
+        let own = |(name, value): &(&str, String)| ((*name).to_owned(), value.clone());
+        defaults.iter().chain(&self.settings).map(own).collect()
+    }
+
     /// The binary with this installation's settings; its standard error is piped.
     pub fn command(&self) -> Command {
         let mut command = Command::new(BINARY);
         // No chancery.toml and no variable of whoever runs the tests gets in.
-        command.current_dir(self.path()).env_clear();
-        command.env("CHANCERY__DATABASE__URL", format!("sqlite://{}", self.database().display()));
-        command.env("CHANCERY__KEYS__MASTER_KEY_FILE", self.master_key());
-        command.env("CHANCERY__ISSUER__URL", "http://127.0.0.1").envs(self.settings.clone());
+        command.current_dir(self.path()).env_clear().envs(self.environment());
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         command
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use josekit::jwk::Jwk;
-use josekit::jws::{self, ES256};
+use josekit::jws::{self, ES256, JwsVerifier, RS256};
 use serde_json::Value;
 
 use crate::process::http::Connection;
@@ -52,18 +52,27 @@ pub struct Jwks(HashMap<String, Jwk>);
 
 impl Jwks {
     pub fn fetch(connection: &mut Connection) -> Self {
-        let document = connection.get(JWKS).unwrap().json();
+        let document = Self::document(connection);
         let key = |value: &Value| Jwk::from_map(value.as_object().unwrap().clone()).unwrap();
         let keys = document["keys"].as_array().unwrap().iter().map(key);
         Self(keys.map(|key| (key.key_id().unwrap().to_owned(), key)).collect())
+    }
+
+    /// As it is published.
+    pub fn document(connection: &mut Connection) -> Value {
+        connection.get(JWKS).unwrap().json()
     }
 
     /// Fails when there is no such key, or the signature is not the key's.
     pub fn verify(&self, token: &str) -> Result<(), String> {
         let kid = kid_of(token).ok_or("the token names no key")?;
         let key = self.0.get(&kid).ok_or_else(|| format!("key {kid} is not in the JWKS"))?;
-        let verifier = ES256.verifier_from_jwk(key).map_err(|cause| cause.to_string())?;
-        jws::deserialize_compact(token, &verifier).map(drop).map_err(|cause| cause.to_string())
+        let verifier: Result<Box<dyn JwsVerifier>, _> = match key.algorithm() {
+            Some("RS256") => RS256.verifier_from_jwk(key).map(|verifier| Box::new(verifier) as _),
+            _ => ES256.verifier_from_jwk(key).map(|verifier| Box::new(verifier) as _),
+        };
+        let verifier = verifier.map_err(|cause| cause.to_string())?;
+        jws::deserialize_compact(token, &*verifier).map(drop).map_err(|cause| cause.to_string())
     }
 }
 
