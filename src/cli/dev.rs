@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Failure, serve};
+use super::Failure;
+use super::serve::{Port, serve};
 use crate::accounts::password::Password;
 use crate::accounts::users::NewUser;
 use crate::accounts::{AccountError, Client, ExtraClaims, Grant, Scopes, clients, users};
@@ -40,8 +41,8 @@ impl Dev {
         }
         // Nothing of the environment either: it may name a database that no known password should get into.
         sources.environment.clear();
-        let listener = serve::listen(self.bind, "--bind")?;
-        let address = listener.local_addr()?;
+        let port = Port::take(self.bind, "--bind")?;
+        let address = port.address()?;
         let file = write_settings(&self.data_dir)?;
         sources.file = Some(file.clone());
         sources.flags.push(("server.bind", address.to_string()));
@@ -51,7 +52,7 @@ impl Dev {
         let app = App::open(settings, clock).await?;
         make_demo_accounts(&app).await?;
         print_lines(address, &file);
-        serve::serve(app, listener).await
+        serve(app, port).await
     }
 }
 

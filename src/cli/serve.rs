@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 
 use clap::Args;
+use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Failure;
 use crate::app::{App, StartError};
@@ -26,30 +27,66 @@ impl Serve {
         if settings.issuer.url.is_none() {
             return Err(StartError::NoIssuer.into());
         }
-        let listener = listen(settings.server.bind, "server.bind or --bind")?;
-        let metrics = settings.metrics.bind.map(|bind| listen(bind, "metrics.bind")).transpose()?;
+        let port = Port::take(settings.server.bind, "server.bind or --bind")?;
+        let metrics = settings.metrics.bind.map(|bind| Port::take(bind, "metrics.bind")).transpose()?;
         let app = App::open(settings, clock).await?;
-        if let Some(listener) = metrics {
+        if let Some(port) = metrics {
+            let listener = port.listen()?;
             tracing::info!(at = %listener.local_addr()?, "serving metrics");
             actix_rt::spawn(http::serve_metrics(app.clone(), listener)?);
         }
-        serve(app, listener).await
+        serve(app, port).await
     }
 }
 
-/// Takes the port before anything slow is done, so that a taken one shows at once.
-pub(super) fn listen(bind: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
-    TcpListener::bind(bind)
-        .map_err(|cause| Failure::Failed(format!("cannot listen on {bind}: {cause}; see {setting}")))
+/// Connections that may wait until they are accepted.
+const BACKLOG: i32 = 1024;
+
+/// A port. It is taken before anything slow is done, so that a taken one shows at once; it listens when there is
+/// something to answer. Until then a proxy is refused and asks another instance, where it would wait for this one, and
+/// lose what it sent if the start fails.
+pub(super) struct Port {
+    socket: Socket,
+    bind: SocketAddr,
+    setting: &'static str,
+}
+
+impl Port {
+    pub(super) fn take(bind: SocketAddr, setting: &'static str) -> Result<Self, Failure> {
+        let take = || {
+            let socket = Socket::new(Domain::for_address(bind), Type::STREAM, Some(Protocol::TCP))?;
+            // As the standard library does: connections of the process before may still linger.
+            socket.set_reuse_address(true)?;
+            socket.bind(&bind.into())?;
+            Ok(socket)
+        };
+        let socket = take().map_err(|cause| failure(bind, setting, &cause))?;
+        Ok(Self { socket, bind, setting })
+    }
+
+    /// With the number that the system chose, if it was to choose.
+    pub(super) fn address(&self) -> std::io::Result<SocketAddr> {
+        let address = self.socket.local_addr()?.as_socket();
+        address.ok_or_else(|| std::io::ErrorKind::AddrNotAvailable.into())
+    }
+
+    fn listen(self) -> Result<TcpListener, Failure> {
+        self.socket.listen(BACKLOG).map_err(|cause| failure(self.bind, self.setting, &cause))?;
+        Ok(self.socket.into())
+    }
+}
+
+fn failure(bind: SocketAddr, setting: &str, cause: &std::io::Error) -> Failure {
+    Failure::Failed(format!("cannot listen on {bind}: {cause}; see {setting}"))
 }
 
 /// Serves until told to end, then lets requests under way finish.
-pub(super) async fn serve(app: App, listener: TcpListener) -> Result<(), Failure> {
-    let address = listener.local_addr()?;
+pub(super) async fn serve(app: App, port: Port) -> Result<(), Failure> {
+    let address = port.address()?;
     app.start_tending();
     let issuer = app.issuer.url.clone();
     let settings = app.issuer.settings.clone();
-    let server = http::serve(app, listener, None)?;
+    let server = http::serve(app, port.listen()?, None)?;
     tracing::info!(%address, %issuer, "listening");
     server.await?;
     if let Err(error) = store::settle(settings.database.expose()) {

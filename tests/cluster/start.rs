@@ -1,18 +1,29 @@
 //! Starts: of ten instances at once where there is nothing yet (no schema, no keys, not even a master key), and of one
 //! beside others.
 
+use std::io::ErrorKind;
+use std::net::TcpStream;
 use std::sync::{Arc, Barrier, Mutex};
+use std::time::Duration;
 
 use chancery::store::migrations;
+use diesel::connection::SimpleConnection;
 
 use crate::client::{Jwks, log_in};
+use crate::cluster::{Cluster, INSTANCES};
+use crate::login::{Leeway, Login};
 use crate::machine;
+use crate::nginx::Nginx;
 use crate::process::http::Connection;
 use crate::process::postgres::Postgres;
 use crate::process::redis::Redis;
-use crate::process::{Home, Server};
+use crate::process::{DATABASE, Home, Server};
+use crate::time::within;
 
 const AT_ONCE: usize = 10;
+/// What `store::migrations` takes: "chancery" in ASCII.
+const MIGRATION_LOCK: i64 = i64::from_be_bytes(*b"chancery");
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
 fn ten_instances_that_start_at_once_on_an_empty_postgres_make_one_migration_and_one_ring() {
@@ -26,6 +37,32 @@ fn ten_instances_that_start_at_once_on_an_empty_sqlite_file_make_one_migration_a
     let _machine = machine::shared();
     // Keys that are made in no time: they meet at the file.
     check_start(&Home::with_cheap_passwords().with("CHANCERY__KEYS__ALGORITHM", "ES256"));
+}
+
+/// It takes its port at once, and nothing that is sent there before it can answer: a proxy would wait for it, and lose
+/// what it sent if the start fails.
+#[test]
+fn an_instance_refuses_connections_until_it_can_answer() {
+    let _machine = machine::shared();
+    let mut cluster = Cluster::start();
+    cluster.kill(0);
+    let (home, address) = (&cluster.home, cluster.addresses[0]);
+    let mut migrating = cluster.postgres.connect(DATABASE);
+    migrating.batch_execute(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})")).unwrap();
+    std::thread::scope(|scope| {
+        let starting = scope.spawn(|| home.try_serve_at(address));
+        let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+        within(PATIENCE, || cluster.postgres.query(DATABASE, waiting) == "1").expect("it waits for the lock");
+        assert_eq!(TcpStream::connect(address).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        let nginx = Nginx::start(cluster.addresses);
+        let mut connection = Connection::open(nginx.address).unwrap();
+        for _ in 0..2 * INSTANCES {
+            Login::open(&mut connection, Leeway::Strict);
+        }
+        drop(migrating);
+        let started = starting.join().unwrap().unwrap_or_else(|(status, log)| panic!("{status}:\n{log}"));
+        assert_eq!(Connection::open(started.address).unwrap().get("/readyz").unwrap().status, 200);
+    });
 }
 
 fn check_start(home: &Home) {
