@@ -53,7 +53,12 @@ impl Cluster {
         self.instances[instance].take().unwrap().kill();
     }
 
-    /// Starts a killed one at the same address, and waits until it listens.
+    /// SIGTERM, as a service manager sends it.
+    pub fn stop(&mut self, instance: usize) {
+        assert!(self.instances[instance].take().unwrap().stop().success());
+    }
+
+    /// Starts one that was ended at the same address, and waits until it listens.
     pub fn restart(&mut self, instance: usize) {
         let started = self.home.try_serve_at(self.addresses[instance]);
         self.instances[instance] = Some(started.unwrap_or_else(|(status, log)| panic!("{status}:\n{log}")));

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -15,9 +16,17 @@ use crate::process::http::Connection;
 use crate::time::{now, wait_until};
 
 const CLIENTS: usize = 64;
-const LOAD: Duration = Duration::from_secs(60);
-/// Which instance is killed when, and when it is started again: seconds of the load.
-const OUTAGES: [(usize, u64, u64); 2] = [(0, 15, 20), (1, 35, 40)];
+/// A lost answer may have spent the token: clients repeat what they sent, within the leeway.
+const KILLS: Load =
+    Load { leeway: Leeway::Lenient, seconds: 60, outages: &[(0, 15, 20), (1, 35, 40)], end: Cluster::kill };
+/// One instance after the other, as an update does it. What an instance has begun it answers, so that a request without an
+/// answer was not begun: clients that may repeat nothing see that.
+const UPDATE: Load = Load {
+    leeway: Leeway::Strict,
+    seconds: 16,
+    outages: &[(0, 2, 2), (1, 6, 6), (2, 10, 10)],
+    end: Cluster::stop,
+};
 /// How long after the restart a request may still fail.
 const AFTERMATH: Duration = Duration::from_secs(2);
 /// Every so many refreshes the token before is presented again.
@@ -37,6 +46,15 @@ struct Trouble {
     what: String,
 }
 
+/// For how long clients refresh, and what happens meanwhile.
+struct Load {
+    leeway: Leeway,
+    seconds: u64,
+    /// Which instance ends at which second, and at which it is started again.
+    outages: &'static [(usize, u64, u64)],
+    end: fn(&mut Cluster, usize),
+}
+
 struct Client {
     proxy: SocketAddr,
     connection: Option<Connection>,
@@ -49,11 +67,11 @@ struct Client {
 }
 
 impl Client {
-    fn open(proxy: SocketAddr) -> Self {
+    fn open(proxy: SocketAddr, leeway: Leeway) -> Self {
         let mut connection = Connection::open(proxy).unwrap();
         Self {
             proxy,
-            login: Login::open(&mut connection, Leeway::Lenient),
+            login: Login::open(&mut connection, leeway),
             connection: Some(connection),
             repeated: 0,
             lost: Vec::new(),
@@ -65,7 +83,8 @@ impl Client {
     fn refresh_until(&mut self, end: Instant) {
         while now() < end && self.wrong.is_empty() {
             self.refresh();
-            if !self.login.unanswered && self.login.generation() % REPETITION == REPETITION - 1 {
+            let is_turn = self.login.generation() % REPETITION == REPETITION - 1;
+            if self.login.leeway == Leeway::Lenient && !self.login.unanswered && is_turn {
                 self.repeat();
             }
         }
@@ -144,47 +163,74 @@ fn names(token: &str) -> (String, usize) {
 
 #[test]
 fn clients_that_refresh_through_nginx_lose_nothing_while_instances_are_killed_and_restarted() {
-    let _alone = machine::alone();
-    let mut cluster = Cluster::start();
-    let nginx = Nginx::start(cluster.addresses);
-    let mut clients: Vec<_> = (0..CLIENTS).map(|_| Client::open(nginx.address)).collect();
-    let outages = load(&mut cluster, &mut clients);
-    let rows = rows(&cluster);
-    for client in &mut clients {
-        client.check(&rows[&client.login.sid]);
-        client.refresh();
+    let lost = KILLS.run();
+    assert!(lost > 0, "the instances that were killed had nothing to do");
+}
+
+#[test]
+fn an_update_of_all_instances_spends_no_token_without_an_answer() {
+    UPDATE.run();
+}
+
+impl Load {
+    /// Checks what the clients were told; how many answers were lost.
+    fn run(&self) -> usize {
+        let _alone = machine::alone();
+        let mut cluster = Cluster::start();
+        let nginx = Nginx::start(cluster.addresses);
+        let mut clients: Vec<_> = (0..CLIENTS).map(|_| Client::open(nginx.address, self.leeway)).collect();
+        let outages = self.refresh(&mut cluster, &mut clients);
+        let rows = rows(&cluster);
+        for client in &mut clients {
+            client.check(&rows[&client.login.sid]);
+            client.refresh();
+        }
+        report(&clients, &outages);
+        check(&clients);
+        check_shares(&nginx, &cluster);
+        count_lost(&clients, &outages)
     }
-    report(&clients, &outages);
+
+    /// All clients refresh; meanwhile instances end and come back. Tells when requests may have failed.
+    fn refresh(&self, cluster: &mut Cluster, clients: &mut [Client]) -> Vec<Range<Instant>> {
+        let start = now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        std::thread::scope(|scope| {
+            for client in clients {
+                scope.spawn(move || client.refresh_until(at(self.seconds)));
+            }
+            let outage = |&(instance, ended, restarted): &_| {
+                wait_until(at(ended));
+                let begin = now();
+                (self.end)(cluster, instance);
+                wait_until(at(restarted));
+                cluster.restart(instance);
+                begin..now() + AFTERMATH
+            };
+            self.outages.iter().map(outage).collect()
+        })
+    }
+}
+
+/// Nothing that a client was told was taken back, or told twice.
+fn check(clients: &[Client]) {
     let wrong: Vec<_> = clients.iter().flat_map(|client| &client.wrong).collect();
     assert_eq!(wrong, [""; 0]);
     assert!(clients.iter().all(|client| !client.login.unanswered && client.login.generation() > REPETITION));
-    let out_of_time = |trouble: &&Trouble| !outages.iter().any(|outage| outage.contains(&trouble.at));
-    let troubles = clients.iter().flat_map(|client| &client.lost).filter(out_of_time);
-    let (put_off, lost): (Vec<_>, Vec<_>) = troubles.partition(|trouble| trouble.what == UNAVAILABLE);
-    assert!(lost.is_empty(), "away from the outages: {lost:?}");
     let tokens: HashSet<_> = clients.iter().flat_map(|client| &client.login.tokens).collect();
     assert_eq!(tokens.len(), clients.iter().map(|client| client.login.tokens.len()).sum::<usize>());
-    assert!(put_off.len() * PUT_OFF <= tokens.len(), "{} were put off", put_off.len());
-    check_shares(&nginx, &cluster);
 }
 
-/// All clients refresh; meanwhile instances are killed and restarted. Tells when requests may have failed.
-fn load(cluster: &mut Cluster, clients: &mut [Client]) -> Vec<std::ops::Range<Instant>> {
-    let start = now();
-    std::thread::scope(|scope| {
-        for client in clients {
-            scope.spawn(move || client.refresh_until(start + LOAD));
-        }
-        let outage = |(instance, killed, restarted)| {
-            wait_until(start + Duration::from_secs(killed));
-            let begin = now();
-            cluster.kill(instance);
-            wait_until(start + Duration::from_secs(restarted));
-            cluster.restart(instance);
-            begin..now() + AFTERMATH
-        };
-        OUTAGES.map(outage).to_vec()
-    })
+/// The answers that did not come, all of them while an instance was away.
+fn count_lost(clients: &[Client], outages: &[Range<Instant>]) -> usize {
+    let troubles = clients.iter().flat_map(|client| &client.lost);
+    let (put_off, lost): (Vec<_>, Vec<_>) = troubles.partition(|trouble| trouble.what == UNAVAILABLE);
+    let refreshes: usize = clients.iter().map(|client| client.login.generation()).sum();
+    assert!(put_off.len() * PUT_OFF <= refreshes, "{} were put off", put_off.len());
+    let out_of_time = |trouble: &&&Trouble| !outages.iter().any(|outage| outage.contains(&trouble.at));
+    let beside: Vec<_> = lost.iter().filter(out_of_time).collect();
+    assert!(beside.is_empty(), "away from the outages: {beside:?}");
+    lost.len()
 }
 
 /// State and generation of every session.
@@ -206,12 +252,12 @@ fn check_shares(nginx: &Nginx, cluster: &Cluster) {
     assert!(shares.iter().all(|share| *share > LAST / INSTANCES / 2), "{shares:?}");
 }
 
-fn report(clients: &[Client], outages: &[std::ops::Range<Instant>]) {
+fn report(clients: &[Client], outages: &[Range<Instant>]) {
     let refreshes: usize = clients.iter().map(|client| client.login.generation()).sum();
     let repeated: usize = clients.iter().map(|client| client.repeated).sum();
     let slowest = clients.iter().map(|client| client.slowest).max().unwrap();
     eprintln!(
-        "{refreshes} refreshes and {repeated} repetitions by {CLIENTS} clients in {LOAD:?}; the slowest took {slowest:?}"
+        "{CLIENTS} clients: {refreshes} refreshes, {repeated} repetitions; the slowest took {slowest:?}"
     );
     for outage in outages {
         let troubles = clients.iter().flat_map(|client| &client.lost);
@@ -221,6 +267,7 @@ fn report(clients: &[Client], outages: &[std::ops::Range<Instant>]) {
             *kinds.entry(trouble.what.as_str()).or_default() += 1;
             latest = latest.max(trouble.at - outage.start);
         }
-        eprintln!("an outage: {kinds:?}, the last {latest:?} after the kill");
+        let length = outage.end - outage.start - AFTERMATH;
+        eprintln!("an outage of {length:?}: {kinds:?}, the last after {latest:?}");
     }
 }
