@@ -59,6 +59,8 @@ struct Client {
     proxy: SocketAddr,
     connection: Option<Connection>,
     login: Login,
+    /// It was put off and may not repeat what it sent: what was begun late may still be done.
+    is_over: bool,
     repeated: usize,
     /// Without an answer from an instance.
     lost: Vec<Trouble>,
@@ -73,6 +75,7 @@ impl Client {
             proxy,
             login: Login::open(&mut connection, leeway),
             connection: Some(connection),
+            is_over: false,
             repeated: 0,
             lost: Vec::new(),
             wrong: Vec::new(),
@@ -81,7 +84,7 @@ impl Client {
     }
 
     fn refresh_until(&mut self, end: Instant) {
-        while now() < end && self.wrong.is_empty() {
+        while now() < end && self.wrong.is_empty() && !self.is_over {
             self.refresh();
             let is_turn = self.login.generation() % REPETITION == REPETITION - 1;
             if self.login.leeway == Leeway::Lenient && !self.login.unanswered && is_turn {
@@ -124,7 +127,10 @@ impl Client {
         };
         self.slowest = self.slowest.max(asked.elapsed());
         let what = match outcome {
-            Ok(Outcome::Unavailable) => UNAVAILABLE.to_owned(),
+            Ok(Outcome::Unavailable) => {
+                self.is_over = self.login.leeway == Leeway::Strict;
+                UNAVAILABLE.to_owned()
+            }
             Ok(Outcome::Lost) => "502 or 504".to_owned(),
             Ok(outcome) => return Some(outcome),
             Err(error) => {
@@ -183,7 +189,9 @@ impl Load {
         let rows = rows(&cluster);
         for client in &mut clients {
             client.check(&rows[&client.login.sid]);
-            client.refresh();
+            if !client.is_over {
+                client.refresh();
+            }
         }
         report(&clients, &outages);
         check(&clients);
@@ -216,7 +224,8 @@ impl Load {
 fn check(clients: &[Client]) {
     let wrong: Vec<_> = clients.iter().flat_map(|client| &client.wrong).collect();
     assert_eq!(wrong, [""; 0]);
-    assert!(clients.iter().all(|client| !client.login.unanswered && client.login.generation() > REPETITION));
+    let mut rest = clients.iter().filter(|client| !client.is_over);
+    assert!(rest.all(|client| !client.login.unanswered && client.login.generation() > REPETITION));
     let tokens: HashSet<_> = clients.iter().flat_map(|client| &client.login.tokens).collect();
     assert_eq!(tokens.len(), clients.iter().map(|client| client.login.tokens.len()).sum::<usize>());
 }
@@ -267,7 +276,7 @@ fn report(clients: &[Client], outages: &[Range<Instant>]) {
             *kinds.entry(trouble.what.as_str()).or_default() += 1;
             latest = latest.max(trouble.at - outage.start);
         }
-        let length = outage.end - outage.start - AFTERMATH;
+        let length = (outage.end - outage.start).saturating_sub(AFTERMATH);
         eprintln!("an outage of {length:?}: {kinds:?}, the last after {latest:?}");
     }
 }
