@@ -57,6 +57,12 @@ impl Home {
         self
     }
 
+    /// What a variable was set to.
+    pub fn setting(&self, variable: &str) -> &str {
+        let found = self.settings.iter().rev().find(|(name, _)| *name == variable);
+        found.map_or("", |(_, value)| value)
+    }
+
     /// Another one with the same settings and a copy of every file.
     pub fn copy(&self) -> Self {
         let copy = Self { folder: tempfile::tempdir().unwrap(), settings: self.settings.clone() };
