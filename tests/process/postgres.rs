@@ -137,13 +137,13 @@ fn binaries() -> Option<PathBuf> {
     debian.chain(told).find(|folder: &PathBuf| folder.join("postgres").exists())
 }
 
-struct Owner {
-    user: u32,
-    group: u32,
+pub struct Owner {
+    pub user: u32,
+    pub group: u32,
 }
 
 /// Who owns the data and runs the server, which refuses to be root. None: whoever runs the tests.
-fn owner() -> Option<Owner> {
+pub fn owner() -> Option<Owner> {
     let id = |which| -> u32 {
         let told = Command::new("id").args([which, USER]).output().unwrap().stdout;
         let told = String::from_utf8(told).unwrap();
