@@ -71,9 +71,12 @@ impl Shared {
         home.create_client("app", &["--public", "--grant", "password", "--grant", "refresh_token"]);
         let server = home.serve();
         let mut connection = self.postgres.connect(name);
-        connection.batch_execute("CREATE EXTENSION pg_stat_statements").unwrap();
-        connection.batch_execute(&fill(sessions)).unwrap();
-        connection.batch_execute("VACUUM ANALYZE sessions; CHECKPOINT").unwrap();
+        let filling = fill(sessions);
+        for statement in
+            ["CREATE EXTENSION pg_stat_statements", &filling, "VACUUM ANALYZE sessions", "CHECKPOINT"]
+        {
+            connection.batch_execute(statement).unwrap();
+        }
         Issuer { home, database: name.to_owned(), server }
     }
 

@@ -1,0 +1,2 @@
+-- SQLite changes rows where they are.
+SELECT 1;
