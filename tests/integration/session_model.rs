@@ -87,7 +87,7 @@ fn outcome(rotation: Rotation) -> Outcome {
 
 struct Real<'a> {
     service: &'a Service,
-    runtime: &'a tokio::runtime::Runtime,
+    system: &'a actix_rt::SystemRunner,
     id: SessionId,
     policy: Policy,
 }
@@ -96,7 +96,7 @@ impl Real<'_> {
     fn read(&self) -> Session {
         let id = self.id;
         let row =
-            self.runtime.block_on(self.service.store().read(move |conn| table::find(conn, id.as_bytes())));
+            self.system.block_on(self.service.store().read(move |conn| table::find(conn, id.as_bytes())));
         Session::from_row(&row.unwrap().unwrap()).unwrap()
     }
 
@@ -104,11 +104,11 @@ impl Real<'_> {
     fn rotate(&self, read: Session, generation: u32, now: Timestamp) -> Outcome {
         let (presented, policy) = (RefreshToken { session: self.id, generation }, self.policy);
         let rotate = session::rotate(self.service.store(), &read, presented, policy, now);
-        outcome(self.runtime.block_on(rotate).unwrap())
+        outcome(self.system.block_on(rotate).unwrap())
     }
 
     fn close(&self, now: Timestamp) {
-        self.runtime.block_on(session::close(self.service.store(), self.id, "test", now)).unwrap();
+        self.system.block_on(session::close(self.service.store(), self.id, "test", now)).unwrap();
     }
 }
 
@@ -147,7 +147,6 @@ fn the_store_agrees_with_the_model_over_random_histories() {
     let system = actix_rt::System::new();
     let service = system.block_on(Service::start());
     let (user, _) = system.block_on(async { (service.user("alice").await, service.public("web").await) });
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let strategy = (proptest::collection::vec(step(), 1..30), any::<bool>(), 0u64..20, 1u64..60, 30u64..300);
     let mut runner = TestRunner::new(Config { cases: 400, failure_persistence: None, ..Config::default() });
     let run = runner.run(&strategy, |(steps, rotation, leeway, idle, absolute)| {
@@ -172,8 +171,8 @@ fn the_store_agrees_with_the_model_over_random_histories() {
             ends_at: Timestamp::from_unix(row.ends_at),
             closed: false,
         };
-        runtime.block_on(service.store().write(move |conn| table::insert(conn, &row))).unwrap();
-        let real = Real { service: &service, runtime: &runtime, id, policy };
+        system.block_on(service.store().write(move |conn| table::insert(conn, &row))).unwrap();
+        let real = Real { service: &service, system: &system, id, policy };
         check(&real, model, steps, start)
     });
     run.unwrap();
