@@ -1,7 +1,7 @@
 //! `chancery keys …` as the real binary, beside a running service whose clock stands in the future.
 
-use super::cli::Place;
 use super::keys::keys_of;
+use super::place::Place;
 use super::support::{Service, decode};
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! `chancery config`, and settings that keep a command from running.
 
-use super::cli::Place;
+use super::place::Place;
 
 #[test]
 fn every_configuration_fault_is_told_at_once() {

@@ -17,6 +17,7 @@ mod keys;
 mod malformed_requests;
 mod migrations;
 mod password_grant;
+mod place;
 mod refresh_token_grant;
 mod revocation;
 mod rotation_simulation;

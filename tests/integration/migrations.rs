@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use super::cli::Place;
+use super::place::Place;
 use chancery::store::migrations;
 
 fn names(database: &str) -> BTreeSet<String> {
