@@ -73,7 +73,6 @@ impl App {
         let keys = Keys::open_or_create(store.clone(), clock.clone(), settings.keys.clone()).await?;
         warn_of_cut_tokens(&store, &settings).await;
         let passwords = Hasher::start(&settings.password)?;
-        store.hurry();
         let mut metrics = Registry::default();
         metrics.register_collector(Box::new(KeyMetrics(keys.clone())));
         metrics.register_collector(Box::new(StoreMetrics(store.clone())));
@@ -83,9 +82,10 @@ impl App {
         Ok(Self { issuer, metrics: Arc::new(metrics) })
     }
 
-    /// Starts what goes on beside requests: following the key ring, rotating it when that is due, purging what need not be
+    /// Starts what serving takes besides the answering of requests: bounded waits, following the key ring, rotating it when that is due, purging what need not be
     /// remembered, and looking after Redis. Ends with the runtime.
     pub fn start_tending(&self) {
+        self.issuer.store.hurry();
         // Twice as often as it must, so that a late turn is in time.
         let reload = self.issuer.settings.keys.reload_interval / 2;
         let keys = self.issuer.keys.clone();

@@ -121,7 +121,7 @@ impl OAuthError {
             Self::InvalidTarget => "the resource is not one of the client's audiences",
             Self::InvalidToken(Reason::Missing) => "no bearer token is given",
             Self::InvalidToken(_) => "the access token is invalid, expired or revoked",
-            Self::Unavailable(_) => "a needed part is unavailable; nothing was done, try again",
+            Self::Unavailable(_) => "a needed part is busy or unavailable; try again",
             Self::Internal(_) => "an internal error",
         }
     }

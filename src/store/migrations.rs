@@ -3,7 +3,8 @@
 
 use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource};
-use diesel::{RunQueryDsl, SqliteConnection, sql_query};
+use diesel::sql_types::Bool;
+use diesel::{QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::{Access, Connector};
@@ -43,10 +44,34 @@ pub fn run(url: &str) -> Result<Vec<String>, StoreError> {
 /// Every migration this binary knows, oldest first. Creates nothing. Blocks.
 pub fn status(url: &str) -> Result<Vec<Status>, StoreError> {
     let connector = existing(url)?;
-    match connector.connect(Access::Write)? {
-        Conn::Sqlite(mut conn) => list::<diesel::sqlite::Sqlite, SqliteConnection>(&mut conn, SQLITE),
-        Conn::Postgres(mut conn) => list(&mut conn, POSTGRES),
+    let mut conn = connector.connect(Access::Write)?;
+    let has_history = has_history(&mut conn)?;
+    match conn {
+        Conn::Sqlite(mut conn) => {
+            list::<diesel::sqlite::Sqlite, SqliteConnection>(&mut conn, SQLITE, has_history)
+        }
+        Conn::Postgres(mut conn) => list(&mut conn, POSTGRES, has_history),
     }
+}
+
+/// Whether any migration ever ran. diesel would make the table that it asks for.
+fn has_history(conn: &mut Conn) -> Result<bool, StoreError> {
+    #[derive(QueryableByName)]
+    struct Found {
+        #[diesel(sql_type = Bool)]
+        found: bool,
+    }
+    let found = match conn {
+        Conn::Sqlite(conn) => sql_query(
+            "SELECT count(*) > 0 AS found FROM sqlite_master WHERE name = '__diesel_schema_migrations'",
+        )
+        .get_result::<Found>(conn),
+        Conn::Postgres(conn) => {
+            sql_query("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS found")
+                .get_result(conn)
+        }
+    };
+    Ok(found?.found)
 }
 
 /// Fails when there is no SQLite database yet, where connecting would make one. (PostgreSQL tells by itself.)
@@ -73,13 +98,13 @@ where
     Ok(ran.iter().map(ToString::to_string).collect())
 }
 
-fn list<B, C>(conn: &mut C, source: EmbeddedMigrations) -> Result<Vec<Status>, StoreError>
+fn list<B, C>(conn: &mut C, source: EmbeddedMigrations, has_history: bool) -> Result<Vec<Status>, StoreError>
 where
     B: diesel::backend::Backend,
     C: MigrationHarness<B>,
     EmbeddedMigrations: MigrationSource<B>,
 {
-    let applied = conn.applied_migrations().map_err(fault)?;
+    let applied = if has_history { conn.applied_migrations().map_err(fault)? } else { Vec::new() };
     let mut known: Vec<Box<dyn Migration<B>>> = source.migrations().map_err(fault)?;
     known.sort_by_key(|migration| migration.name().version().as_owned());
     let status = |migration: &dyn Migration<B>| Status {

@@ -30,6 +30,9 @@ pub(super) enum Mode {
     Transaction,
 }
 
+/// The right to a connection, until these are dropped.
+type Permits = Vec<OwnedSemaphorePermit>;
+
 /// The pool and what bounds the waiting for it.
 #[derive(Debug)]
 pub(super) struct Postgres {
@@ -78,22 +81,26 @@ impl Postgres {
         T: Send + 'static,
         F: FnOnce(&mut Conn) -> Result<T, StoreError> + Clone + Send + 'static,
     {
-        match self.patience.get() {
-            None => self.perform(lane, mode, work).await,
-            Some(&patience) => timeout(patience, self.perform(lane, mode, work)).await.unwrap_or_else(|_| {
-                // It may hang: the others are looked at before they are used.
-                self.manager.note_loss();
-                Err(StoreError::Unavailable("no answer in time".to_owned()))
-            }),
-        }
+        let Some(&patience) = self.patience.get() else {
+            let permits = self.permits(lane).await;
+            return self.perform(permits, mode, work).await;
+        };
+        let hurried = async {
+            let permits = timeout(CHECKOUT, self.permits(lane)).await.map_err(|_| StoreError::Overloaded)?;
+            self.perform(permits, mode, work).await
+        };
+        timeout(patience, hurried).await.unwrap_or_else(|_| {
+            // It may hang: the others are looked at before they are used.
+            self.manager.note_loss();
+            Err(StoreError::Unavailable("no answer in time".to_owned()))
+        })
     }
 
-    async fn perform<T, F>(self: &Arc<Self>, lane: Lane, mode: Mode, work: F) -> Result<T, StoreError>
+    async fn perform<T, F>(self: &Arc<Self>, permits: Permits, mode: Mode, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&mut Conn) -> Result<T, StoreError> + Clone + Send + 'static,
     {
-        let permits = timeout(CHECKOUT, self.permits(lane)).await.map_err(|_| StoreError::Overloaded)?;
         let this = Arc::clone(self);
         let job = move || {
             let _held = permits;
@@ -102,7 +109,7 @@ impl Postgres {
         spawn_blocking(job).await.unwrap_or_else(|failure| Err(StoreError::Unavailable(failure.to_string())))
     }
 
-    async fn permits(&self, lane: Lane) -> Vec<OwnedSemaphorePermit> {
+    async fn permits(&self, lane: Lane) -> Permits {
         let semaphores = match lane {
             Lane::Reserved => vec![&self.all],
             Lane::Unreserved => vec![&self.unreserved, &self.all],

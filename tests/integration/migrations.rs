@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use super::backend::Backend;
 use super::place::Place;
 use chancery::store::migrations;
+use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection};
 
 fn names(database: &str) -> BTreeSet<String> {
     let folder = format!("{}/migrations/{database}", env!("CARGO_MANIFEST_DIR"));
@@ -44,4 +46,37 @@ fn asking_for_the_status_creates_no_database() {
     let url = format!("sqlite://{}", path.display());
     assert!(migrations::status(&url).is_err());
     assert!(!path.exists());
+}
+
+#[test]
+fn asking_an_empty_database_for_the_status_leaves_no_table_there() {
+    let backend = Backend::empty();
+    let url = backend.settings()[0].1.clone();
+    if let Some(file) = url.strip_prefix("sqlite://") {
+        fs::write(file, "").unwrap();
+    }
+    let status = migrations::status(&url).unwrap();
+    assert!(status.len() >= names("sqlite").len() && status.iter().all(|migration| !migration.applied));
+    // What diesel would have made is not in the way of who migrates.
+    assert_eq!(migrations::status(&url).unwrap(), status);
+    let tables = match url.strip_prefix("sqlite://") {
+        Some(file) => count(&mut SqliteConnection::establish(file).unwrap(), "sqlite_master"),
+        None => count(&mut PgConnection::establish(&url).unwrap(), "pg_tables WHERE schemaname = 'public'"),
+    };
+    assert_eq!(tables, 0);
+}
+
+#[derive(diesel::QueryableByName)]
+struct Count {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    count: i64,
+}
+
+fn count<C>(conn: &mut C, what: &str) -> i64
+where
+    C: Connection,
+    diesel::query_builder::SqlQuery: for<'a> diesel::query_dsl::LoadQuery<'a, C, Count>,
+{
+    let query = diesel::sql_query(format!("SELECT count(*) AS count FROM {what}"));
+    query.get_result::<Count>(conn).unwrap().count
 }
