@@ -120,7 +120,7 @@ impl Issuer {
         let percent = (150.0 * f64::from(wanted) / f64::from(sessions)).min(100.0);
         let ids = format!(
             "SELECT string_agg(encode(id, 'hex'), ' ') FROM (SELECT id FROM sessions TABLESAMPLE \
-             BERNOULLI ({percent}) LIMIT {wanted}) AS some"
+             BERNOULLI ({percent}) LIMIT {wanted}) AS picked"
         );
         let ids = shared.postgres.query(&self.database, &ids);
         let keys = actix_rt::System::new().block_on(self.keys());
