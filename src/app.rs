@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::keys::{KeyError, KeyMetrics, Keys};
 use crate::oauth::Issuer;
-use crate::store::{Nudges, Purpose, Redis, RedisMetrics, Store, StoreError, StoreMetrics, migrations};
+use crate::store::{Nudges, Redis, RedisMetrics, Store, StoreError, StoreMetrics, migrations};
 use crate::tokens::blacklist;
 
 /// How often the blacklist and ended sessions are purged.
@@ -40,7 +40,7 @@ pub enum StartError {
 const REDIS_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Brings the schema up to date and connects. For commands that need no more.
-pub async fn open_store(settings: &Settings, purpose: Purpose) -> Result<Store, StoreError> {
+pub async fn open_store(settings: &Settings) -> Result<Store, StoreError> {
     let redis = Redis::new(&settings.redis);
     let settings = settings.database.clone();
     let open = move || {
@@ -48,11 +48,11 @@ pub async fn open_store(settings: &Settings, purpose: Purpose) -> Result<Store, 
         for migration in ran {
             tracing::info!(migration, "migrated");
         }
-        Store::open(&settings, purpose)
+        Store::open(&settings)
     };
     let opened = tokio::task::spawn_blocking(open).await;
     let store = opened.unwrap_or_else(|failure| Err(StoreError::Unavailable(failure.to_string())))?;
-    redis.tend().await;
+    redis.connect_at_once().await;
     Ok(store.with_redis(redis))
 }
 
@@ -69,7 +69,7 @@ impl App {
     /// Migrates the database, opens or makes the keys, and starts the hashing threads.
     pub async fn open(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let url: Arc<str> = settings.issuer.url.as_deref().ok_or(StartError::NoIssuer)?.into();
-        let store = open_store(&settings, Purpose::Serve).await?;
+        let store = open_store(&settings).await?;
         let keys = Keys::open_or_create(store.clone(), clock.clone(), settings.keys.clone()).await?;
         warn_of_cut_tokens(&store, &settings).await;
         let passwords = Hasher::start(&settings.password)?;

@@ -9,7 +9,6 @@ use chancery::app::open_store;
 use chancery::clock::Clock;
 use chancery::config::{Settings, Sources, variable_of};
 use chancery::keys::Keys;
-use chancery::store::Purpose;
 use chancery::tokens::{RefreshToken, SessionId};
 use diesel::connection::SimpleConnection;
 
@@ -137,7 +136,7 @@ impl Issuer {
         let master = self.home.master_key().display().to_string();
         let environment = [("database.url", url), ("keys.master_key_file", master)].map(variable).to_vec();
         let settings = Settings::load(&Sources { environment, ..Sources::default() }).unwrap();
-        let store = open_store(&settings, Purpose::Command).await.unwrap();
+        let store = open_store(&settings).await.unwrap();
         Keys::open(store, Clock::System, settings.keys).await.unwrap()
     }
 }

@@ -9,7 +9,7 @@ use crate::app::StartError;
 use crate::clock::Clock;
 use crate::config::{CLOCK_SKEW, Effective, Settings, Sources, variable_of};
 use crate::keys::{KeyError, Keys, MasterKeys};
-use crate::store::{Purpose, Store, migrations};
+use crate::store::{Store, migrations};
 
 /// Look at the settings.
 #[derive(Debug, Subcommand)]
@@ -59,7 +59,7 @@ async fn check_database(settings: &Settings, clock: Clock) -> Result<(), Failure
         return Ok(()); // and so there are no clients
     }
     let longest = settings.keys.longest_token();
-    let found = match Store::open(&settings.database, Purpose::Command) {
+    let found = match Store::open(&settings.database) {
         Ok(store) => {
             check_keys(store.clone(), clock, settings).await?;
             clients::with_longer_tokens(&store, longest).await

@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::{Settings, Sources};
-use crate::store::{Purpose, Store, migrations};
+use crate::store::{Store, migrations};
 use crate::telemetry;
 pub use failure::Failure;
 
@@ -109,7 +109,7 @@ impl Admin {
 
     async fn connect(settings: Settings, clock: Clock) -> Result<Self, Failure> {
         telemetry::start(&settings.log);
-        let store = app::open_store(&settings, Purpose::Command).await.map_err(app::StartError::from)?;
+        let store = app::open_store(&settings).await.map_err(app::StartError::from)?;
         Ok(Self { settings, clock, store })
     }
 }

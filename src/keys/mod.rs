@@ -19,6 +19,8 @@ mod usage;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tokio::sync::{Mutex, MutexGuard};
+
 pub use commands::Resealed;
 pub use import::PrivateKeyFile;
 pub use key::{KeyState, Promotion, SigningKey};
@@ -98,7 +100,7 @@ pub struct Keys {
     master: Arc<RwLock<Arc<MasterKeys>>>,
     ring: Arc<RwLock<Arc<Ring>>>,
     /// Held while a ring is taken up, so that an older one never comes after a newer one.
-    taking_up: Arc<tokio::sync::Mutex<()>>,
+    taking_up: Arc<Mutex<()>>,
     /// When the ring was last known to be what is stored: Unix seconds.
     checked_at: Arc<AtomicI64>,
     usages: Usages,
@@ -159,8 +161,12 @@ impl Keys {
         let now = self.clock.now();
         let ring = self.ring();
         if self.store.read(table::version).await? != ring.version() || ring.is_stale(now) {
-            self.take_up().await?;
-            self.ring().tell_of_changes(&ring);
+            let turn = self.taking_up.lock().await;
+            // Whoever had the turn before may have done it.
+            if Arc::ptr_eq(&ring, &self.ring()) {
+                self.take_up_in(&turn).await?;
+                self.ring().tell_of_changes(&ring);
+            }
             return Ok(());
         }
         self.checked_at.store(now.as_unix(), Ordering::SeqCst);
@@ -206,7 +212,11 @@ impl Keys {
     /// Takes up the ring as it is stored. An instance that serves first raises its promises to what it needs, before it
     /// publishes or signs with it.
     async fn take_up(&self) -> Result<(), KeyError> {
-        let _turn = self.taking_up.lock().await;
+        let turn = self.taking_up.lock().await;
+        self.take_up_in(&turn).await
+    }
+
+    async fn take_up_in(&self, _turn: &MutexGuard<'_, ()>) -> Result<(), KeyError> {
         let now = self.clock.now();
         let stored = if self.serves { self.promised().await? } else { self.stored().await? };
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(stored.ring);

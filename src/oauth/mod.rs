@@ -61,14 +61,12 @@ impl Issuer {
         let asked = TokenRequest::parse(&request.form);
         let shown = match &asked {
             Ok(TokenRequest::RefreshToken(asked)) => {
-                Shown::read(self, asked.refresh_token.expose_secret()).await?
+                Shown::read_hot(self, asked.refresh_token.expose_secret()).await?
             }
             _ => None,
         };
-        let store = match &asked {
-            Ok(TokenRequest::RefreshToken(_)) => &self.store,
-            _ => &self.store.unreserved(),
-        };
+        // Only who shows a token of ours is let in before the others.
+        let store = if shown.is_some() { &self.store } else { &self.store.unreserved() };
         let client = client_auth::authenticate(self, store, request, shown.as_ref()).await?;
         match asked? {
             TokenRequest::Password(asked) => password_grant::run(self, store, &client, asked).await,

@@ -2,19 +2,17 @@
 //! blacklisted alone. Tokens that are unknown or another client's are left as they are, without a word.
 
 use super::shown::{Holder, Shown};
-use super::{Issuer, OAuthError, Reason, Request, client_auth};
+use super::{Issuer, OAuthError, Request, client_auth};
 use crate::tokens::{access_token, blacklist, session};
 
 impl Issuer {
     /// Revokes the form's `token`. Success means that it is refused from now on, or was never good.
     pub async fn revoke(&self, request: &Request) -> Result<(), OAuthError> {
         let token = request.form.require("token")?;
-        let shown = match Shown::read(self, token).await {
-            // It is refused already, whoever asks for it.
-            Err(OAuthError::InvalidGrant(Reason::Closed)) => return Ok(()),
-            shown => shown?,
-        };
-        let client = client_auth::identify(self, &self.store, request, shown.as_ref()).await?;
+        // Not from Redis: it is the database that must have it.
+        let shown = Shown::read(self, token).await?;
+        let store = if shown.is_some() { &self.store } else { &self.store.unreserved() };
+        let client = client_auth::identify(self, store, request, shown.as_ref()).await?;
         // Nobody is named, not even by the token: there is nothing to revoke.
         let Some(client) = client else { return Ok(()) };
         let now = self.clock.now();

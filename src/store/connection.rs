@@ -4,12 +4,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::R2D2Connection;
 use diesel::{Connection, PgConnection, SqliteConnection};
 
-use super::{Purpose, StoreError};
+use super::{StoreError, one_line};
 
 /// A connection to either database; queries written against it compile for both.
 #[derive(diesel::MultiConnection)]
@@ -31,16 +32,16 @@ pub(super) enum Access {
 #[derive(Clone)]
 pub(super) enum Connector {
     Sqlite { path: PathBuf },
-    Postgres { url: String, purpose: Purpose },
+    Postgres { url: String },
 }
 
 impl Connector {
-    pub(super) fn parse(url: &str, purpose: Purpose) -> Result<Self, StoreError> {
+    pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
         if let Some(path) = url.strip_prefix("sqlite://").filter(|path| !path.is_empty()) {
             return Ok(Self::Sqlite { path: path.into() });
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Ok(Self::Postgres { url: url.to_owned(), purpose });
+            return Ok(Self::Postgres { url: url.to_owned() });
         }
         Err(StoreError::Unavailable("database.url must start with sqlite:// or postgres://".to_owned()))
     }
@@ -48,7 +49,7 @@ impl Connector {
     pub(super) fn connect(&self, access: Access) -> Result<Conn, StoreError> {
         match self {
             Self::Sqlite { path } => connect_sqlite(path, access).map(Conn::Sqlite),
-            Self::Postgres { url, purpose } => connect_postgres(url, *purpose).map(Conn::Postgres),
+            Self::Postgres { url } => connect_postgres(url).map(Conn::Postgres),
         }
     }
 }
@@ -96,13 +97,15 @@ fn create_private(path: &Path) -> std::io::Result<()> {
 
 /// What libpq waits for, unless the URL says otherwise: nothing without end. A peer that vanished is given up after
 /// `tcp_user_timeout` (milliseconds) when something was sent to it, and by keep-alives when not.
-const PATIENCE: [(&str, &str); 6] = [
+const PATIENCE: [(&str, &str); 7] = [
     ("connect_timeout", "2"),
     ("tcp_user_timeout", "3000"),
     ("keepalives_idle", "10"),
     ("keepalives_interval", "5"),
     ("keepalives_count", "3"),
     ("application_name", "chancery"),
+    // A standby would not know what was revoked a moment ago.
+    ("target_session_attrs", "read-write"),
 ];
 /// For every connection. A commit is on the disk before anybody hears of it, whatever the server's default; a session
 /// that lost its client does not keep its locks.
@@ -110,7 +113,7 @@ const SETTINGS: &str = "SET default_transaction_isolation = 'read committed'; \
     SET idle_in_transaction_session_timeout = '10s'; \
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
-fn connect_postgres(url: &str, purpose: Purpose) -> Result<PgConnection, StoreError> {
+fn connect_postgres(url: &str) -> Result<PgConnection, StoreError> {
     let mut patient = url.to_owned();
     for (name, value) in PATIENCE {
         if !url.contains(&format!("{name}=")) {
@@ -118,23 +121,20 @@ fn connect_postgres(url: &str, purpose: Purpose) -> Result<PgConnection, StoreEr
             patient.extend([name, "=", value]);
         }
     }
-    let mut connection = PgConnection::establish(&patient).map_err(|error| unavailable(&error, url))?;
+    let mut connection = PgConnection::establish(&patient).map_err(|error| unavailable(&error))?;
     connection.batch_execute(SETTINGS)?;
-    if purpose == Purpose::Serve {
-        // Whoever waited for it has been answered by then. Commands may have much to do.
-        connection.batch_execute("SET statement_timeout = '2s'")?;
-    }
     Ok(connection)
 }
 
-/// libpq's messages have several lines, and some repeat the password.
-fn unavailable(error: &diesel::ConnectionError, url: &str) -> StoreError {
-    let mut message = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-    let authority = url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map(|(user, _)| user);
-    if let Some((_, password)) = authority.and_then(|user| user.split_once(':')) {
-        message = message.replace(password, "(hidden)");
-    }
-    StoreError::Unavailable(message)
+/// libpq quotes what it could not read of the URL, which may be the password.
+fn unavailable(error: &diesel::ConnectionError) -> StoreError {
+    let message = one_line(&error.to_string());
+    let quotes = ["URI", "percent-encoded", "forbidden value"].iter().any(|sign| message.contains(sign));
+    StoreError::Unavailable(if quotes {
+        "the URL cannot be read: what is special in it must be percent-encoded".to_owned()
+    } else {
+        message
+    })
 }
 
 /// The database file as it was opened. A file that was removed or replaced since takes writes and loses them.
@@ -175,6 +175,8 @@ pub(super) struct Manager {
     connector: Connector,
     /// How often a connection was lost.
     losses: Arc<AtomicU64>,
+    /// When PostgreSQL breaks a statement off: milliseconds; 0: never.
+    statement_timeout: Arc<AtomicU64>,
 }
 
 /// A connection of the pool.
@@ -182,11 +184,21 @@ pub(super) struct Pooled {
     pub conn: Conn,
     /// The losses before which it was last known to live.
     losses: u64,
+    /// What it was told.
+    statement_timeout: u64,
+    /// Not to be used again.
+    pub is_spoilt: bool,
 }
 
 impl Manager {
     pub(super) fn new(connector: Connector) -> Self {
-        Self { connector, losses: Arc::default() }
+        Self { connector, losses: Arc::default(), statement_timeout: Arc::default() }
+    }
+
+    /// From now on statements are broken off after so long, on connections that there are already too.
+    pub(super) fn limit_statements(&self, timeout: Duration) {
+        let milliseconds = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        self.statement_timeout.store(milliseconds, Ordering::SeqCst);
     }
 
     /// Whatever cut one connection may have cut the others.
@@ -203,7 +215,7 @@ impl r2d2::ManageConnection for Manager {
         let losses = self.losses.load(Ordering::SeqCst);
         let access =
             if matches!(self.connector, Connector::Sqlite { .. }) { Access::Read } else { Access::Write };
-        Ok(Pooled { conn: self.connector.connect(access)?, losses })
+        Ok(Pooled { conn: self.connector.connect(access)?, losses, statement_timeout: 0, is_spoilt: false })
     }
 
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), StoreError> {
@@ -212,10 +224,15 @@ impl r2d2::ManageConnection for Manager {
             pooled.conn.batch_execute("SELECT 1")?;
             pooled.losses = losses;
         }
+        let timeout = self.statement_timeout.load(Ordering::SeqCst);
+        if pooled.statement_timeout != timeout {
+            pooled.conn.batch_execute(&format!("SET statement_timeout = {timeout}"))?;
+            pooled.statement_timeout = timeout;
+        }
         Ok(())
     }
 
     fn has_broken(&self, pooled: &mut Pooled) -> bool {
-        std::thread::panicking() || pooled.conn.is_broken()
+        std::thread::panicking() || pooled.is_spoilt || pooled.conn.is_broken()
     }
 }

@@ -8,7 +8,7 @@ use diesel::{QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::{Access, Connector};
-use super::{Conn, Purpose, StoreError};
+use super::{Conn, StoreError};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -16,8 +16,8 @@ const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 /// PostgreSQL's advisory lock that a migrating instance holds: "chancery" in ASCII.
 const LOCK: i64 = 0x6368_616e_6365_7279;
 
-/// Whoever holds the lock is migrating; one that hangs is not waited for without end.
-const LOCK_PATIENCE: &str = "SET lock_timeout = '5min'";
+/// How often a migration is begun that another transaction's lock on its table held up.
+const MIGRATION_ATTEMPTS: usize = 15;
 
 /// A migration and whether the database has it.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,12 +31,19 @@ pub struct Status {
 /// Creates the database if need be and runs what is pending; returns the names of what ran. Safe to call from many
 /// processes at once. Blocks.
 pub fn run(url: &str) -> Result<Vec<String>, StoreError> {
-    match Connector::parse(url, Purpose::Command)?.connect(Access::Write)? {
+    match Connector::parse(url)?.connect(Access::Write)? {
         Conn::Sqlite(mut conn) => conn.immediate_transaction(|conn| apply(conn, SQLITE)),
         Conn::Postgres(mut conn) => {
-            conn.batch_execute(LOCK_PATIENCE)?;
+            conn.batch_execute("SET lock_timeout = '5min'")?; // whoever holds it is migrating; one that hangs is not waited for
             sql_query(format!("SELECT pg_advisory_lock({LOCK})")).execute(&mut conn)?;
-            apply(&mut conn, POSTGRES) // the lock goes with the connection
+            conn.batch_execute("SET lock_timeout = '2s'")?; // whoever waits for a table's lock holds up all others
+            let mut ran = apply(&mut conn, POSTGRES);
+            for _ in 1..MIGRATION_ATTEMPTS {
+                if ran.is_err() {
+                    ran = apply(&mut conn, POSTGRES);
+                }
+            }
+            ran // the lock goes with the connection
         }
     }
 }
@@ -80,7 +87,7 @@ pub fn check_exists(url: &str) -> Result<(), StoreError> {
 }
 
 fn existing(url: &str) -> Result<Connector, StoreError> {
-    let connector = Connector::parse(url, Purpose::Command)?;
+    let connector = Connector::parse(url)?;
     match &connector {
         Connector::Sqlite { path } if !path.exists() => {
             Err(StoreError::Unavailable(format!("{}: no such file", path.display())))

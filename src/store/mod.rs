@@ -73,6 +73,13 @@ impl From<diesel::result::Error> for StoreError {
             {
                 Self::Contended(info.message().to_owned())
             }
+            // A standby, or a statement that was prepared before a migration: another connection will do.
+            Error::DatabaseError(kind, info)
+                if matches!(kind, DatabaseErrorKind::ReadOnlyTransaction)
+                    || info.message().starts_with("cached plan must not change") =>
+            {
+                Self::Lost(one_line(info.message()))
+            }
             Error::BrokenTransactionManager => Self::Lost("in the middle of a transaction".to_owned()),
             Error::DeserializationError(cause) => Self::Corrupt(cause.to_string()),
             other => Self::Unavailable(other.to_string()),
@@ -89,15 +96,6 @@ impl From<r2d2::Error> for StoreError {
 /// libpq's messages have several.
 fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// What a database is opened for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// To answer requests: nothing takes long.
-    Serve,
-    /// For a command, which takes the time that it needs.
-    Command,
 }
 
 /// Which of PostgreSQL's connections may be used.
@@ -132,8 +130,8 @@ const SQLITE_CHECKOUT: Duration = Duration::from_millis(500);
 
 impl Store {
     /// Connects to `sqlite://PATH` or `postgres://…`. The schema must be in place: see [`migrations::run`]. Blocks.
-    pub fn open(settings: &DatabaseSettings, purpose: Purpose) -> Result<Self, StoreError> {
-        let connector = Connector::parse(settings.expose(), purpose)?;
+    pub fn open(settings: &DatabaseSettings) -> Result<Self, StoreError> {
+        let connector = Connector::parse(settings.expose())?;
         let engine = match &connector {
             Connector::Sqlite { path } => {
                 let conn = connector.connect(Access::Write)?;
@@ -167,7 +165,8 @@ impl Store {
         &self.redis
     }
 
-    /// From now on requests wait for answers: nobody waits for a second. Before that, a start may be slow.
+    /// From now on requests wait for answers: nobody waits for a second. Before that, a start may be slow, and a command
+    /// takes the time that it needs.
     pub fn hurry(&self) {
         if let Engine::Postgres(postgres) = &self.engine {
             postgres.hurry();
@@ -201,7 +200,8 @@ impl Store {
     }
 
     /// Runs `work` in a transaction and answers after its COMMIT. An error keeps nothing, but for
-    /// [`StoreError::Lost`], which leaves that open. On PostgreSQL the work may be begun several times.
+    /// [`StoreError::Lost`], which leaves that open. On PostgreSQL the work may be begun several times, and is given up
+    /// before COMMIT when nobody waits for it any more.
     pub async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -243,7 +243,7 @@ where
 /// Moves what stands in SQLite's write-ahead log into the database file, so that the file alone is the whole database.
 /// For after the last write; others may still be connected. Blocks. PostgreSQL, or a file that is gone, needs nothing.
 pub fn settle(url: &str) -> Result<(), StoreError> {
-    let connector = Connector::parse(url, Purpose::Command)?;
+    let connector = Connector::parse(url)?;
     match &connector {
         Connector::Sqlite { path } if path.exists() => {
             Ok(connector.connect(Access::Write)?.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)")?)

@@ -1,8 +1,8 @@
 //! What is refused before it expires: access tokens that were revoked, and closed sessions with all their tokens. SQL
 //! decides; Redis has a hot copy, of which only this counts: what stands there is refused, for good, so the database need
 //! not be asked. What does not stand there may be refused all the same: an instance that is cut off from Redis cannot enter
-//! what it revokes, and others must not take that for an answer. Entries are made after the COMMIT and, when Redis lost
-//! them, again when the database was asked.
+//! what it revokes, and others must not take that for an answer. Entries are made after the COMMIT and, when Redis lost a
+//! closed session, again when its refresh token is next shown.
 
 use std::time::Duration;
 
@@ -76,6 +76,8 @@ pub fn refuses(conn: &mut Conn, claims: &AccessClaims) -> Result<bool, StoreErro
 /// Deletes what need not be remembered any more, in small batches: entries whose token has expired, and sessions
 /// whose last access token has. Of several instances one does it.
 pub async fn purge(store: &Store, now: Timestamp) -> Result<usize, StoreError> {
+    // Other instances' clocks may be behind.
+    let now = now - crate::config::CLOCK_SKEW;
     let ended = now - crate::config::MAX_ACCESS_TOKEN_LIFETIME;
     let mut purged = 0;
     for _ in 0..BATCHES {

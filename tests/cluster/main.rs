@@ -20,5 +20,6 @@ mod process;
 mod proxy;
 mod races;
 mod redis;
+mod stalls;
 mod start;
 mod time;

@@ -163,6 +163,8 @@ fn an_unusable_database_is_one_clear_line() {
         ("sqlite:///nonexistent/folder/x.db", 1),
         ("postgres://u:hunter2@127.0.0.1:1/x", 1),
         ("postgres://u:hunter2%zz@127.0.0.1:1/x", 1),
+        ("postgres://u:hunter2%zz@127.0.0.1:1/x?application_name=a@b", 1),
+        ("postgres://u@127.0.0.1:1/x?password=hunter2%zz", 1),
         ("postgres://u:hunter2/x@127.0.0.1:1/x", 2),
         ("postgres://u:hunter2@[::1/x", 2),
     ] {

@@ -20,8 +20,10 @@ use tokio::time::timeout;
 
 use crate::config::RedisSettings;
 
-/// The longest that a request, or an attempt to connect, waits for Redis.
+/// The longest that a request waits for Redis.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// The longest that an attempt to connect takes, for which no request waits: there may be several Sentinels to ask.
+const CONNECTING: Duration = Duration::from_secs(2);
 
 /// The link to Redis, or to none; clones share it.
 #[derive(Clone, Default)]
@@ -149,20 +151,29 @@ impl Redis {
         })
     }
 
+    /// Connects if that is quickly done: for the beginning, so that nobody waits for a Redis that is not there.
+    pub async fn connect_at_once(&self) {
+        self.connect_within(PATIENCE).await;
+    }
+
     /// Connects, or sees whether the link that there is still takes writes. To be called about once a second.
     pub async fn tend(&self) {
-        let Some(shared) = &self.0 else { return };
-        if shared.link().is_some() {
+        if self.0.as_ref().is_some_and(|shared| shared.link().is_some()) {
             self.put(PROBE, PROBE_LIFE).await;
-            return;
+        } else {
+            self.connect_within(CONNECTING).await;
         }
+    }
+
+    async fn connect_within(&self, patience: Duration) {
+        let Some(shared) = &self.0 else { return };
         // Connecting, to a cluster above all, has a large state.
         let probe = Box::pin(async {
             let link = shared.source.connect().await?;
             link.query::<()>(&Cmd::set_ex(shared.name(PROBE), 1, PROBE_LIFE.as_secs())).await?;
             Ok::<_, RedisError>(link)
         });
-        match timeout(PATIENCE, probe).await {
+        match timeout(patience, probe).await {
             Ok(Ok(link)) => shared.link_up(link),
             Ok(Err(error)) => shared.fail(None, Failure::from(&error), &error.to_string()),
             Err(_) => shared.fail(None, Failure::Timeout, "no answer in time"),

@@ -5,7 +5,7 @@ use chancery::accounts::{User, users};
 use chancery::app::open_store;
 use chancery::clock::Clock;
 use chancery::config::{Settings, Sources};
-use chancery::store::{Purpose, Store};
+use chancery::store::Store;
 use chancery::tokens::session::{self, SessionId};
 use tokio::runtime::{Builder, Runtime};
 
@@ -53,7 +53,7 @@ impl<'a> Ender<'a> {
         let environment = cluster.home.environment();
         let settings = Settings::load(&Sources { environment, ..Sources::default() }).unwrap();
         let (store, user, hash) = runtime.block_on(async {
-            let store = open_store(&settings, Purpose::Command).await.unwrap();
+            let store = open_store(&settings).await.unwrap();
             let user = users::find(&store, way.user()).await.unwrap();
             let hasher = Hasher::start(&settings.password).unwrap();
             (store, user, hasher.hash(Password::parse(PASSWORD).unwrap()).await.unwrap())
