@@ -2,7 +2,9 @@
 
 use std::net::{SocketAddr, TcpListener};
 
+use actix_rt::signal::unix::{SignalKind, signal};
 use clap::Args;
+use rustix::process::Signal;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Failure;
@@ -82,6 +84,7 @@ fn failure(bind: SocketAddr, setting: &str, cause: &std::io::Error) -> Failure {
 
 /// Serves until told to end, then lets requests under way finish.
 pub(super) async fn serve(app: App, port: Port) -> Result<(), Failure> {
+    survive_file_limit()?;
     let address = port.address()?;
     app.start_tending();
     let issuer = app.issuer.url.clone();
@@ -95,4 +98,10 @@ pub(super) async fn serve(app: App, port: Port) -> Result<(), Failure> {
     }
     tracing::info!("ended");
     Ok(())
+}
+
+/// Lets a write beyond the limit on the size of files (`RLIMIT_FSIZE`) fail, as on a full disk, where it would end the
+/// process: a signal that has a handler does not. It stays for good.
+fn survive_file_limit() -> std::io::Result<()> {
+    signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop)
 }
