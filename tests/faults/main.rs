@@ -7,8 +7,19 @@
 
 mod client;
 mod clock;
+#[cfg(target_os = "linux")]
+mod crowd;
 mod customer;
+mod cuts;
+#[cfg(target_os = "linux")]
+mod disk;
+#[cfg(target_os = "linux")]
+mod flood;
 mod load;
+#[cfg(target_os = "linux")]
+mod memory;
+mod outage;
+mod postgres;
 #[path = "../process/mod.rs"]
 mod process;
 mod proxy;

@@ -153,6 +153,7 @@ impl Shared {
     }
 
     fn spring(&self, watch: &mut Watch, sent: &[u8]) -> Option<Moment> {
+        watch.learn(sent);
         self.lock().trap.as_mut()?.spring(watch, sent)
     }
 }

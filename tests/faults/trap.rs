@@ -38,9 +38,8 @@ pub struct Watch {
 const ADVANCE: &[u8] = b"UPDATE sessions SET generation";
 
 impl Trap {
-    /// Looks at what a client sends; tells when to cut, if to cut.
-    pub fn spring(&mut self, watch: &mut Watch, sent: &[u8]) -> Option<Moment> {
-        watch.learn(sent);
+    /// When to cut, if what a client sends is it.
+    pub fn spring(&mut self, watch: &Watch, sent: &[u8]) -> Option<Moment> {
         let is_it = match self.statement {
             Statement::Commit => contains(sent, b"COMMIT\0"),
             Statement::Advance => watch.executes_advance(sent),
@@ -54,8 +53,8 @@ impl Trap {
 }
 
 impl Watch {
-    /// `Parse`: `P`, four bytes of length, the name, NUL, the statement.
-    fn learn(&mut self, sent: &[u8]) {
+    /// Looks at what a client sends. `Parse`: `P`, four bytes of length, the name, NUL, the statement.
+    pub fn learn(&mut self, sent: &[u8]) {
         if sent.first() == Some(&b'P') && contains(sent, ADVANCE) {
             let name = sent[5..].split(|byte| *byte == 0).next().unwrap();
             self.advance = Some(name.to_vec());

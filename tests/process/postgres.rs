@@ -45,7 +45,12 @@ impl Postgres {
 
     /// With settings as in `postgresql.conf`.
     pub fn start_with(settings: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(&std::env::temp_dir(), settings)
+    }
+
+    /// With its data in a folder of its own within `parent`.
+    pub fn start_in(parent: &Path, settings: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir_in(parent).unwrap();
         if let Some(owner) = owner() {
             std::os::unix::fs::chown(folder.path(), Some(owner.user), Some(owner.group)).unwrap();
         }

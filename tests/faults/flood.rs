@@ -1,0 +1,192 @@
+//! More logins than can be hashed, at the real cost of a password. Those that there is no room for are told so at once,
+//! refreshes go on beside them, and memory stays within what the hashing threads need.
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use crate::alone;
+use crate::client::{Client, Excuse, Record, Sample};
+use crate::clock::{await_within, now, pause, percentile};
+use crate::customer::{PASSWORD, USER};
+use crate::memory::{megabytes, peak, resident};
+use crate::process::Home;
+use crate::process::postgres::Postgres;
+use crate::rig::{DATABASE, Heard, Installation};
+
+/// Clients that log in, and how often each does: together ten times what two threads hash, and more.
+const FLOOD: usize = 160;
+const EACH: Duration = Duration::from_millis(250);
+/// Clients that refresh, and how often each does.
+const TRICKLE: usize = 4;
+const DRIP: Duration = Duration::from_millis(40);
+const IDLE: Duration = Duration::from_secs(3);
+const FLOODED: Duration = Duration::from_secs(8);
+/// Beside what Argon2 takes: connections with their buffers, the database's, and what the allocator keeps.
+const SLACK: u64 = 96 * 1024 * 1024;
+/// What comes and goes with the moment.
+const FLAT: u64 = 24 * 1024 * 1024;
+/// No clock of a busy machine exceeds this.
+const GENEROUS: Duration = Duration::from_secs(1);
+/// Logins that are hung up on.
+const QUITTERS: usize = 10_000;
+const ROUNDS: usize = 4;
+
+/// A server with passwords as they are by default.
+struct Rig {
+    server: Heard,
+    _installation: Installation,
+    _postgres: Postgres,
+}
+
+impl Rig {
+    fn start() -> Self {
+        let postgres = Postgres::start();
+        let home = Home::new().with("CHANCERY__DATABASE__URL", &postgres.create_database(DATABASE));
+        let installation = Installation::of(home);
+        Self { server: installation.serve(), _installation: installation, _postgres: postgres }
+    }
+
+    /// What the hashing threads and their surroundings may take above what is taken now.
+    fn bound(&self) -> u64 {
+        let threads = std::thread::available_parallelism().unwrap().get() as u64;
+        let argon2 = 19_456 * 1024;
+        resident(self.server.server.id()) + threads * argon2 + SLACK
+    }
+}
+
+fn login() -> String {
+    format!("grant_type=password&client_id=strict&username={USER}&password={PASSWORD}")
+}
+
+/// Does something again and again, until the end.
+fn repeat(until: Instant, pace: Duration, mut work: impl FnMut()) {
+    while now() < until {
+        let next = now() + pace;
+        work();
+        pause(next.saturating_duration_since(now()));
+    }
+}
+
+/// Refreshes, and fetches the keys.
+fn trickle(record: &Record, address: SocketAddr, until: Instant, mut token: String) {
+    let mut client = Client::of(address);
+    repeat(until, DRIP, || {
+        let form = format!("grant_type=refresh_token&client_id=strict&refresh_token={token}");
+        let answer = client.post(record, "/token", &form);
+        match answer.json["refresh_token"].as_str() {
+            Some(next) => token = next.to_owned(),
+            None => record.complain(format!("a refresh is answered {answer:?}")),
+        }
+        client.get(record, "/.well-known/jwks.json");
+    });
+}
+
+/// Runs the trickle for a while beside something; the refreshes' times, sorted.
+fn refreshes(rig: &Rig, duration: Duration, beside: impl Fn(Instant) + Sync) -> Vec<Duration> {
+    let (record, address) = (Record::new(Excuse::Nothing), rig.server.address());
+    let mut client = Client::of(address);
+    let tokens = [(); TRICKLE].map(|()| {
+        let answer = client.post(&record, "/token", &login());
+        answer.json["refresh_token"].as_str().unwrap().to_owned()
+    });
+    let start = now();
+    std::thread::scope(|scope| {
+        for token in tokens {
+            let record = &record;
+            scope.spawn(move || trickle(record, address, start + duration, token));
+        }
+        beside(start + duration);
+    });
+    record.check();
+    let is_refresh = |sample: &&Sample| sample.path == "/token" && sample.at >= start;
+    let mut times: Vec<_> = record.all().iter().filter(is_refresh).map(|sample| sample.took).collect();
+    times.sort_unstable();
+    times
+}
+
+#[test]
+fn a_flood_of_logins_takes_neither_refreshes_nor_memory() {
+    let _alone = alone();
+    let rig = Rig::start();
+    let idle = refreshes(&rig, IDLE, |_| {});
+    let (bound, logins) = (rig.bound(), Record::new(Excuse::Outage));
+    let flooded = refreshes(&rig, FLOODED, |end| {
+        std::thread::scope(|scope| {
+            for _ in 0..FLOOD {
+                scope.spawn(|| {
+                    let mut client = Client::of(rig.server.address());
+                    repeat(end, EACH, || drop(client.post(&logins, "/token", &login())));
+                });
+            }
+        });
+    });
+    logins.check();
+    let count = |status| logins.all().iter().filter(|sample| sample.status == status).count();
+    let (welcome, put_off) = (count(200), count(503));
+    eprintln!("logins: {welcome} welcome, {put_off} put off");
+    assert!(welcome > 0 && put_off > welcome, "{welcome} welcome, {put_off} put off");
+    let [before, during] = [&idle, &flooded].map(|times| percentile(times, 99));
+    let ratio = during.as_secs_f64() / before.as_secs_f64();
+    eprintln!(
+        "refreshes: p99 {before:?} of {} idle, {during:?} of {} flooded: × {ratio:.1}",
+        idle.len(),
+        flooded.len(),
+    );
+    assert!(during < GENEROUS, "p99 {during:?}");
+    check_memory(&rig, bound);
+}
+
+#[test]
+fn logins_whose_clients_hang_up_at_once_leave_nothing_behind() {
+    let _alone = alone();
+    let rig = Rig::start();
+    let bound = rig.bound();
+    let levels = [(); ROUNDS].map(|()| {
+        hang_up(&rig);
+        resident(rig.server.server.id())
+    });
+    eprintln!("resident after each {}: {:?}", QUITTERS / ROUNDS, levels.map(megabytes));
+    let [first, .., last] = levels;
+    assert!(last < first + FLAT, "from {} to {}", megabytes(first), megabytes(last));
+    check_memory(&rig, bound);
+}
+
+/// Many log in and leave without an answer; then the server is as well as before.
+fn hang_up(rig: &Rig) {
+    let (form, start) = (login(), now());
+    let request = format!(
+        "POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\n\r\n{form}",
+        form.len()
+    );
+    let log_in_and_leave = || {
+        for _ in 0..QUITTERS / ROUNDS / TRICKLE {
+            TcpStream::connect(rig.server.address()).unwrap().write_all(request.as_bytes()).unwrap();
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..TRICKLE {
+            scope.spawn(log_in_and_leave);
+        }
+    });
+    let (record, mut client) = (Record::new(Excuse::Outage), Client::of(rig.server.address()));
+    let is_welcome = || client.post(&record, "/token", &login()).status == 200;
+    let after = await_within(Duration::from_secs(20), "a login", is_welcome);
+    record.check();
+    let places = || rig.server.metric("chancery_password_places_free") == all_places();
+    await_within(Duration::from_secs(10), "every place is free again", places);
+    eprintln!("{:?} of hanging up; a login is welcome {after:?} later", now() - start);
+}
+
+/// Threads and queue.
+fn all_places() -> u64 {
+    std::thread::available_parallelism().unwrap().get() as u64 + 64
+}
+
+fn check_memory(rig: &Rig, bound: u64) {
+    let process = rig.server.server.id();
+    let (most, left) = (peak(process), resident(process));
+    eprintln!("{} resident, at most {}, of {}", megabytes(left), megabytes(most), megabytes(bound));
+    assert!(most < bound, "{} instead of {}", megabytes(most), megabytes(bound));
+}
