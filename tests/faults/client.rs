@@ -68,7 +68,7 @@ impl Record {
             status => (200..500).contains(&status),
         };
         if !is_excused {
-            self.complain(format!("{sample:?} {} {}", answer.head, answer.json));
+            self.complain(format!("{sample:?} {answer:?}"));
         }
     }
 }
@@ -78,7 +78,7 @@ impl Record {
 pub struct Answer {
     /// 0: none.
     pub status: u16,
-    pub head: String,
+    pub tells_when_to_retry: bool,
     pub json: Value,
 }
 
@@ -89,8 +89,7 @@ impl Answer {
 
     /// The `503` of an endpoint: what it is, and when to come again.
     pub fn is_a_good_refusal(&self) -> bool {
-        let tells_when = self.head.to_ascii_lowercase().contains("\r\nretry-after: ");
-        self.status == 503 && tells_when && self.error() == "temporarily_unavailable"
+        self.status == 503 && self.tells_when_to_retry && self.error() == "temporarily_unavailable"
     }
 }
 
@@ -136,5 +135,6 @@ impl Client {
 
 fn answer(answer: std::io::Result<crate::process::http::Answer<'_>>) -> std::io::Result<Answer> {
     let answer = answer?;
-    Ok(Answer { status: answer.status, head: answer.head.to_owned(), json: answer.json() })
+    let tells_when_to_retry = answer.header("retry-after").is_some();
+    Ok(Answer { status: answer.status, tells_when_to_retry, json: answer.json() })
 }

@@ -117,7 +117,7 @@ fn pipeline(mut stream: &TcpStream) -> usize {
     stream.set_write_timeout(Some(TAKES)).unwrap();
     let mut sent = 0;
     while sent < MOST {
-        match stream.write(requests[sent % FETCH.len()..].as_bytes()) {
+        match stream.write(&requests.as_bytes()[sent % FETCH.len()..]) {
             Ok(count) => sent += count,
             Err(_) => break,
         }

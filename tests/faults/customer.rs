@@ -185,8 +185,7 @@ impl Customer {
     }
 
     fn ask_about(&mut self, record: &Record, token: &str) -> Answer {
-        let secret = &self.secret;
-        let form = format!("client_id={API}&client_secret={secret}&token={token}");
+        let form = question_about(token, &self.secret);
         self.post(record, "/introspect", &form)
     }
 
@@ -197,6 +196,11 @@ impl Customer {
         self.tally.put_off += usize::from(answer.status == 503);
         answer
     }
+}
+
+/// The form in which a resource server with a secret asks about a token.
+pub fn question_about(token: &str, secret: &str) -> String {
+    format!("client_id={API}&client_secret={secret}&token={token}")
 }
 
 fn tokens(answer: &Answer) -> Option<[String; 2]> {

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use crate::alone;
 use crate::client::{Client, Excuse, Record, Sample};
 use crate::clock::{await_within, now, pause, percentile};
-use crate::customer::{PASSWORD, USER};
 use crate::memory::{megabytes, peak, resident};
-use crate::process::Home;
+use crate::outage::LOGIN;
 use crate::process::postgres::Postgres;
-use crate::rig::{DATABASE, Heard, Installation};
+use crate::process::{DATABASE, Home};
+use crate::rig::{Heard, Installation};
 
 /// Clients that log in, and how often each does: together ten times what two threads hash, and more.
 const FLOOD: usize = 160;
@@ -55,10 +55,6 @@ impl Rig {
     }
 }
 
-fn login() -> String {
-    format!("grant_type=password&client_id=strict&username={USER}&password={PASSWORD}")
-}
-
 /// Does something again and again, until the end.
 fn repeat(until: Instant, pace: Duration, mut work: impl FnMut()) {
     while now() < until {
@@ -75,7 +71,7 @@ fn trickle(record: &Record, address: SocketAddr, until: Instant, mut token: Stri
         let form = format!("grant_type=refresh_token&client_id=strict&refresh_token={token}");
         let answer = client.post(record, "/token", &form);
         match answer.json["refresh_token"].as_str() {
-            Some(next) => token = next.to_owned(),
+            Some(next) => next.clone_into(&mut token),
             None => record.complain(format!("a refresh is answered {answer:?}")),
         }
         client.get(record, "/.well-known/jwks.json");
@@ -87,7 +83,7 @@ fn refreshes(rig: &Rig, duration: Duration, beside: impl Fn(Instant) + Sync) -> 
     let (record, address) = (Record::new(Excuse::Nothing), rig.server.address());
     let mut client = Client::of(address);
     let tokens = [(); TRICKLE].map(|()| {
-        let answer = client.post(&record, "/token", &login());
+        let answer = client.post(&record, "/token", LOGIN);
         answer.json["refresh_token"].as_str().unwrap().to_owned()
     });
     let start = now();
@@ -116,7 +112,7 @@ fn a_flood_of_logins_takes_neither_refreshes_nor_memory() {
             for _ in 0..FLOOD {
                 scope.spawn(|| {
                     let mut client = Client::of(rig.server.address());
-                    repeat(end, EACH, || drop(client.post(&logins, "/token", &login())));
+                    repeat(end, EACH, || drop(client.post(&logins, "/token", LOGIN)));
                 });
             }
         });
@@ -154,11 +150,11 @@ fn logins_whose_clients_hang_up_at_once_leave_nothing_behind() {
 
 /// Many log in and leave without an answer; then the server is as well as before.
 fn hang_up(rig: &Rig) {
-    let (form, start) = (login(), now());
+    let start = now();
     let request = format!(
         "POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n\
-         Content-Length: {}\r\n\r\n{form}",
-        form.len()
+         Content-Length: {}\r\n\r\n{LOGIN}",
+        LOGIN.len()
     );
     let log_in_and_leave = || {
         for _ in 0..QUITTERS / ROUNDS / TRICKLE {
@@ -171,7 +167,7 @@ fn hang_up(rig: &Rig) {
         }
     });
     let (record, mut client) = (Record::new(Excuse::Outage), Client::of(rig.server.address()));
-    let is_welcome = || client.post(&record, "/token", &login()).status == 200;
+    let is_welcome = || client.post(&record, "/token", LOGIN).status == 200;
     let after = await_within(Duration::from_secs(20), "a login", is_welcome);
     record.check();
     let places = || rig.server.metric("chancery_password_places_free") == all_places();

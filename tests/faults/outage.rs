@@ -4,16 +4,16 @@ use std::time::{Duration, Instant};
 
 use crate::client::{Client, Excuse, Record};
 use crate::clock::{await_within, now, pause, percentile};
-use crate::customer::Tally;
+use crate::customer::{Tally, question_about};
 use crate::load;
-use crate::process::Home;
 use crate::process::postgres::Postgres;
+use crate::process::{DATABASE, Home};
 use crate::proxy::Proxy;
-use crate::rig::{DATABASE, Heard, Installation};
+use crate::rig::{Heard, Installation};
 
 pub const CUSTOMERS: usize = 8;
 /// How long all is well, before and after.
-const WELL: Duration = Duration::from_millis(1000);
+const WELL: Duration = Duration::from_secs(1);
 /// By then a fault shows, or is over.
 const SOON: Duration = Duration::from_secs(10);
 /// An answer takes a second at the most, and a busy machine has its own delays.
@@ -21,6 +21,8 @@ const PROMPT: Duration = Duration::from_millis(1500);
 const TOO_LATE: Duration = Duration::from_secs(5);
 /// What needs the database.
 const ENDPOINTS: [&str; 3] = ["/token", "/revoke", "/introspect"];
+
+pub const LOGIN: &str = "grant_type=password&client_id=strict&username=alice&password=secret";
 
 /// What works meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +61,7 @@ impl Rig<Walled> {
 impl<B> Rig<B> {
     /// On a database that is made already, or will be.
     pub fn on(base: B, home: Home, database: &str) -> Self {
-        let installation = Installation::of(home.with("CHANCERY__DATABASE__URL", database));
+        let installation = Installation::quick(home.with("CHANCERY__DATABASE__URL", database));
         Self { server: installation.serve(), installation, base }
     }
 
@@ -73,14 +75,18 @@ impl<B> Rig<B> {
         let record = Record::new(Excuse::Outage);
         let address = [self.server.address()];
         let mut customers = self.installation.customers(CUSTOMERS, &address);
+        let mut client = Client::of(address[0]);
         let (down, mended) = load::during(&record, &mut customers, &address, || {
             pause(WELL);
+            let session = log_in(&record, &mut client);
             let ill = begin(&mut self.base);
             if extent == Extent::Whole {
                 await_within(SOON, "not ready", || self.server.readiness().0 == 503);
             }
             let down = now();
-            pause(ill);
+            while now() < down + ill {
+                ask_everything(&record, &mut client, &session, &self.installation.secret);
+            }
             let mended = now();
             end(&mut self.base);
             let after = await_within(SOON, "ready again", || self.server.is_ready());
@@ -88,7 +94,7 @@ impl<B> Rig<B> {
             pause(WELL);
             (down, mended)
         });
-        await_a_refresh(&self.server);
+        await_logins(&self.server);
         let tally = load::settle(&record, &mut customers);
         eprintln!("{tally:?}");
         record.check();
@@ -101,11 +107,25 @@ impl<B> Rig<B> {
     }
 }
 
+/// Access token and refresh token.
+fn log_in(record: &Record, client: &mut Client) -> [String; 2] {
+    let answer = client.post(record, "/token", LOGIN);
+    ["access_token", "refresh_token"].map(|name| answer.json[name].as_str().unwrap().to_owned())
+}
+
+/// What customers ask for now and then, whatever the answers are: those are looked at afterwards.
+fn ask_everything(record: &Record, client: &mut Client, [access, token]: &[String; 2], secret: &str) {
+    client.post(record, "/introspect", &question_about(access, secret));
+    client.post(record, "/revoke", &format!("client_id=strict&token={access}"));
+    client.post(record, "/revoke", &format!("client_id=strict&token={token}"));
+}
+
 /// While the database is out of reach there is no other answer but `503`.
 fn check_nothing_was_done(record: &Record, down: Instant, mended: Instant) {
     for path in ENDPOINTS {
         let asked = record.between(down, mended);
         let asked: Vec<_> = asked.iter().filter(|sample| sample.path == path && sample.at > down).collect();
+        assert!(!asked.is_empty(), "{path}");
         assert!(asked.iter().all(|sample| sample.status == 503), "{path}: {asked:?}");
         eprintln!("{path}: {} times 503", asked.len());
     }
@@ -120,12 +140,11 @@ fn check_promptness(record: &Record) {
 }
 
 /// The whole pool is well again.
-fn await_a_refresh(server: &Heard) {
+fn await_logins(server: &Heard) {
     let (record, mut client) = (Record::new(Excuse::Outage), Client::of(server.address()));
-    let form = "grant_type=password&client_id=strict&username=alice&password=secret";
     let mut in_a_row = 0;
     await_within(SOON, "logins", || {
-        in_a_row = if client.post(&record, "/token", form).status == 200 { in_a_row + 1 } else { 0 };
+        in_a_row = if client.post(&record, "/token", LOGIN).status == 200 { in_a_row + 1 } else { 0 };
         in_a_row == 20
     });
     record.check();

@@ -11,11 +11,11 @@ use crate::process::Home;
 use crate::process::postgres::Postgres;
 use crate::process::redis::Redis;
 use crate::proxy::Proxy;
-use crate::rig::{DATABASE, Heard, Installation};
+use crate::rig::{Heard, Installation};
 
 const CUSTOMERS: usize = 6;
 /// How long all is well, and how long it is not.
-const WELL: Duration = Duration::from_millis(1000);
+const WELL: Duration = Duration::from_secs(1);
 const ILL: Duration = Duration::from_millis(2500);
 /// A probe each second has noticed by then, on a busy machine too.
 const NOTICED: Duration = Duration::from_secs(5);
@@ -50,10 +50,9 @@ impl Rig {
         }
         let port = if way == Way::Direct { redis.port() } else { wall.port() };
         let login = password.map(|word| format!(":{word}@")).unwrap_or_default();
-        let home = Home::with_cheap_passwords()
-            .with("CHANCERY__DATABASE__URL", &postgres.create_database(DATABASE))
-            .with("CHANCERY__REDIS__URL", &format!("redis://{login}127.0.0.1:{port}"));
-        let installation = Installation::of(home);
+        let url = format!("redis://{login}127.0.0.1:{port}");
+        let installation =
+            Installation::quick(Home::on(&postgres, &redis).with("CHANCERY__REDIS__URL", &url));
         let servers = [installation.serve(), installation.serve()];
         Self { servers, redis, wall, installation, _postgres: postgres }
     }

@@ -8,16 +8,19 @@ use crate::customer::{API, CLIENTS, Customer, PASSWORD, USER};
 use crate::process::http::Connection;
 use crate::process::{Home, Server};
 
-/// The database's name.
-pub const DATABASE: &str = "chancery";
-
 /// What every part of the suite has.
 pub struct Installation {
     pub home: Home,
-    secret: String,
+    /// The resource server's.
+    pub secret: String,
 }
 
 impl Installation {
+    /// With keys that are made quickly and sign quickly, for what is not about how long anything takes.
+    pub fn quick(home: Home) -> Self {
+        Self::of(home.with("CHANCERY__KEYS__ALGORITHM", "ES256"))
+    }
+
     /// Makes the user and the clients in a home's database.
     pub fn of(home: Home) -> Self {
         let home = home.with("CHANCERY__METRICS__BIND", "127.0.0.1:0");
