@@ -7,6 +7,9 @@ use crate::process::http::Connection;
 /// Where the keys are published.
 pub const JWKS: &str = "/.well-known/jwks.json";
 
+/// How often a client comes again that was told so: a disk that is shared stalls now and then.
+const PATIENCE: usize = 20;
+
 /// One connection and what it asks for.
 pub struct Client {
     address: SocketAddr,
@@ -63,7 +66,11 @@ impl Client {
             Task::Refresh { tokens, next } => {
                 let token = &mut tokens[*next];
                 let form = format!("grant_type=refresh_token&client_id=app&refresh_token={token}");
-                *token = refresh_token(connection.post("/token", &form).unwrap().body);
+                let mut attempts = (0..PATIENCE).map(|_| {
+                    let answer = connection.post("/token", &form).unwrap();
+                    (answer.status != 503).then(|| refresh_token(answer.body))
+                });
+                *token = attempts.find_map(|successor| successor).unwrap();
                 *next = (*next + 1) % tokens.len();
             }
             Task::Post { form } => assert_eq!(connection.post("/token", form).unwrap().status, 200),

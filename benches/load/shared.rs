@@ -67,7 +67,9 @@ impl Shared {
             .with("CHANCERY__REDIS__URL", &self.redis.url())
             .with("CHANCERY__REDIS__KEY_PREFIX", name);
         home.create_user(USER, PASSWORD);
-        home.create_client("app", &["--public", "--grant", "password", "--grant", "refresh_token"]);
+        let kind = ["--public", "--grant", "password", "--grant", "refresh_token"];
+        // For who is told to come again, although the commit was only slow.
+        home.create_client("app", &[&kind[..], &["--refresh-reuse-leeway", "10s"]].concat());
         let server = home.serve();
         let mut connection = self.postgres.connect(name);
         let filling = fill(sessions);
