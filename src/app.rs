@@ -82,8 +82,8 @@ impl App {
         Ok(Self { issuer, metrics: Arc::new(metrics) })
     }
 
-    /// Starts what serving takes besides the answering of requests: bounded waits, following the key ring, rotating it when that is due, purging what need not be
-    /// remembered, and looking after Redis. Ends with the runtime.
+    /// Starts what serving takes besides the answering of requests: bounded waits, following the key ring, rotating it
+    /// when that is due, purging what need not be remembered, and looking after Redis. Ends with the runtime.
     pub fn start_tending(&self) {
         self.issuer.store.hurry();
         // Twice as often as it must, so that a late turn is in time.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::client::Client;
+use crate::process::clock::{now, wait_until};
 
 /// How much is measured.
 pub struct Plan {
@@ -91,16 +92,6 @@ fn ask_between(client: &mut Client, start: Instant, end: Instant) -> Vec<Duratio
     }
 }
 
-fn wait_until(time: Instant) {
-    loop {
-        let left = time.saturating_duration_since(now());
-        if left.is_zero() {
-            return;
-        }
-        std::thread::park_timeout(left);
-    }
-}
-
 /// User and system time of a process, ended threads included, from `/proc/<process>/stat`.
 pub fn cpu_time(process: u32) -> Duration {
     TICK * stat(process).map_or(0, |stat| stat.ticks)
@@ -130,10 +121,4 @@ fn stat(process: u32) -> Option<Stat> {
     let fields: Vec<_> = stat.rsplit(')').next()?.split_whitespace().collect();
     let number = |place: usize| fields.get(place - 3)?.parse::<u32>().ok();
     Some(Stat { parent: number(4)?, ticks: number(14)? + number(15)? })
-}
-
-// A benchmark is about the machine's clock.
-#[allow(clippy::disallowed_methods)]
-fn now() -> Instant {
-    Instant::now()
 }

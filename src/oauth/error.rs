@@ -41,7 +41,7 @@ pub enum OAuthError {
     /// The bearer token is no good (RFC 6750).
     #[error("invalid_token: {0}")]
     InvalidToken(Reason),
-    /// A part that is needed is down or busy: nothing was done, and a retry may succeed.
+    /// A part that is needed is down or busy; a retry may succeed. Nothing was done, unless a commit got no answer.
     #[error("temporarily_unavailable: {0}")]
     Unavailable(String),
     /// A fault of ours.

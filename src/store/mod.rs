@@ -35,7 +35,8 @@ pub enum StoreError {
     /// The database cannot be reached or failed; nothing was kept. Worth a retry.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
-    /// The link to the database was cut. A change that was being committed may have been kept or not. Worth a retry.
+    /// The link to the database was cut, or says nothing. A change that was being committed may have been kept or not.
+    /// Worth a retry.
     #[error("the link to the database was lost: {0}")]
     Lost(String),
     /// Others changed the same rows at the same moment; nothing was kept. Worth a retry.

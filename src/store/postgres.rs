@@ -113,9 +113,9 @@ impl Postgres {
             self.perform(permits, mode, work).await
         };
         timeout(patience, hurried).await.unwrap_or_else(|_| {
-            // It may hang: the others are looked at before they are used.
+            // It may hang: the others are looked at before they are used. And a COMMIT may yet be done.
             self.manager.note_loss();
-            Err(StoreError::Unavailable("no answer in time".to_owned()))
+            Err(StoreError::Lost("no answer in time".to_owned()))
         })
     }
 

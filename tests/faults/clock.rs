@@ -1,25 +1,11 @@
 //! The machine's clock, and waiting by it: faults are about how long answers take, and about what comes back by itself.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+pub use crate::process::clock::{now, wait_until};
 
 /// Between two looks at what is waited for.
 const LOOK: Duration = Duration::from_millis(20);
-
-// A fault's cost is measured by the machine's clock.
-#[allow(clippy::disallowed_methods)]
-pub fn now() -> Instant {
-    Instant::now()
-}
-
-pub fn wait_until(time: Instant) {
-    loop {
-        let left = time.saturating_duration_since(now());
-        if left.is_zero() {
-            return;
-        }
-        std::thread::park_timeout(left);
-    }
-}
 
 pub fn pause(duration: Duration) {
     wait_until(now() + duration);

@@ -4,6 +4,7 @@
 // Each of the binaries that include this uses its own part of it.
 #![allow(dead_code)]
 
+pub mod clock;
 pub mod daemon;
 pub mod http;
 pub mod postgres;
