@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 
+use crate::accounts::lockout::{Lockout, LockoutMetrics};
 use crate::accounts::password::{HashError, Hasher};
 use crate::accounts::{HasherMetrics, clients};
 use crate::clock::Clock;
@@ -73,12 +74,14 @@ impl App {
         let keys = Keys::open_or_create(store.clone(), clock.clone(), settings.keys.clone()).await?;
         warn_of_cut_tokens(&store, &settings).await;
         let passwords = Hasher::start(&settings.password)?;
+        let lockout = Lockout::new(settings.limits.clone(), clock.clone(), store.redis().clone());
         let mut metrics = Registry::default();
         metrics.register_collector(Box::new(KeyMetrics(keys.clone())));
         metrics.register_collector(Box::new(StoreMetrics(store.clone())));
         metrics.register_collector(Box::new(RedisMetrics(store.redis().clone())));
         metrics.register_collector(Box::new(HasherMetrics(passwords.clone())));
-        let issuer = Issuer { url, settings: Arc::new(settings), clock, store, keys, passwords };
+        metrics.register_collector(Box::new(LockoutMetrics(lockout.clone())));
+        let issuer = Issuer { url, settings: Arc::new(settings), clock, store, keys, passwords, lockout };
         Ok(Self { issuer, metrics: Arc::new(metrics) })
     }
 

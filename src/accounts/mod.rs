@@ -3,6 +3,7 @@
 pub mod claims;
 pub mod clients;
 mod grant;
+pub mod lockout;
 mod metrics;
 pub mod password;
 pub mod scope;

@@ -5,6 +5,7 @@ mod database;
 mod issuer;
 mod jwks;
 mod keys;
+mod limits;
 mod log;
 mod metrics;
 mod oauth;
@@ -20,6 +21,7 @@ pub use database::DatabaseSettings;
 pub use issuer::IssuerSettings;
 pub use jwks::JwksSettings;
 pub use keys::{Algorithm, KeySettings};
+pub use limits::LimitSettings;
 pub use log::{LogFormat, LogSettings};
 pub use metrics::MetricsSettings;
 pub use oauth::OAuthSettings;
@@ -27,7 +29,7 @@ pub use password::PasswordSettings;
 use reader::Reader;
 pub use reader::{Effective, Fault, variable_of};
 pub use redis::{RedisAddress, RedisSettings, Topology};
-pub use server::ServerSettings;
+pub use server::{ForwardedHeader, ServerSettings};
 pub use tokens::{
     MAX_ACCESS_TOKEN_LIFETIME, MAX_REUSE_LEEWAY, MAX_SESSION_LIFETIME, TokenSettings, TokenType,
 };
@@ -63,6 +65,8 @@ pub struct Settings {
     pub metrics: MetricsSettings,
     /// Password hashing.
     pub password: PasswordSettings,
+    /// Wrong guesses.
+    pub limits: LimitSettings,
     /// Logging.
     pub log: LogSettings,
 }
@@ -114,6 +118,7 @@ impl Settings {
             jwks,
             metrics: MetricsSettings::read(&mut reader),
             password: PasswordSettings::read(&mut reader),
+            limits: LimitSettings::read(&mut reader),
             log: LogSettings::read(&mut reader),
         };
         settings.check_together(&mut reader);

@@ -1,7 +1,10 @@
 //! Section `server`.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use super::reader::Reader;
 
@@ -20,6 +23,31 @@ pub struct ServerSettings {
     pub shutdown_timeout: Duration,
     /// Origins whose pages may call the token endpoints.
     pub cors_origins: Vec<String>,
+    /// Proxies whose word about the client's address counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Where they give it.
+    pub forwarded_header: ForwardedHeader,
+}
+
+/// The header in which a proxy says whom it asks for. Only one is read: a proxy passes on what clients put into the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardedHeader {
+    /// RFC 7239.
+    Forwarded,
+    /// What most proxies set.
+    XForwardedFor,
+}
+
+impl FromStr for ForwardedHeader {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        match name.to_ascii_lowercase().as_str() {
+            "forwarded" => Ok(Self::Forwarded),
+            "x-forwarded-for" => Ok(Self::XForwardedFor),
+            _ => Err(()),
+        }
+    }
 }
 
 impl ServerSettings {
@@ -46,6 +74,10 @@ impl ServerSettings {
                 Duration::from_secs(3600),
             ),
             cors_origins: reader.list("server.cors_origins"),
+            trusted_proxies: networks(reader, "server.trusted_proxies"),
+            forwarded_header: reader
+                .parsed("server.forwarded_header", "X-Forwarded-For or Forwarded")
+                .unwrap_or(ForwardedHeader::XForwardedFor),
         };
         for origin in &settings.cors_origins {
             let canonical = url::Url::parse(origin).map(|url| url.origin().ascii_serialization());
@@ -56,4 +88,19 @@ impl ServerSettings {
         }
         settings
     }
+}
+
+/// Addresses and networks.
+fn networks(reader: &mut Reader, key: &str) -> Vec<IpNet> {
+    let mut networks = Vec::new();
+    for text in reader.list(key) {
+        let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        networks.extend(network.as_ref().ok());
+        if network.is_err() {
+            let problem =
+                format!("must hold addresses and networks such as 10.0.0.5 and 10.1.0.0/16, not \"{text}\"");
+            reader.fault(key, problem);
+        }
+    }
+    networks
 }

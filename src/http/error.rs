@@ -25,7 +25,7 @@ pub enum HttpError {
 
 const BASIC: &str = "Basic realm=\"chancery\", charset=\"UTF-8\"";
 /// Seconds after which a retry may find room.
-const RETRY_SECONDS: &str = "1";
+const RETRY_SECONDS: u64 = 1;
 
 impl From<OAuthError> for HttpError {
     fn from(error: OAuthError) -> Self {
@@ -61,6 +61,15 @@ impl HttpError {
             _ => None,
         }
     }
+
+    /// `Retry-After`, in seconds.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::OAuth(OAuthError::TooManyRequests(locked)) => Some(locked.retry_after.as_secs().max(1)),
+            Self::OAuth(OAuthError::Unavailable(_)) => Some(RETRY_SECONDS),
+            _ => None,
+        }
+    }
 }
 
 impl ResponseError for HttpError {
@@ -70,6 +79,7 @@ impl ResponseError for HttpError {
                 OAuthError::NoClient | OAuthError::InvalidClient { .. } | OAuthError::InvalidToken(_) => {
                     StatusCode::UNAUTHORIZED
                 }
+                OAuthError::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
                 OAuthError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
                 OAuthError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
                 _ => StatusCode::BAD_REQUEST,
@@ -87,8 +97,8 @@ impl ResponseError for HttpError {
         if let Some(challenge) = self.challenge() {
             response.insert_header((WWW_AUTHENTICATE, challenge));
         }
-        if self.status_code() == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((RETRY_AFTER, RETRY_SECONDS));
+        if let Some(seconds) = self.retry_after() {
+            response.insert_header((RETRY_AFTER, seconds));
         }
         if matches!(self, Self::TooSlow | Self::TooLarge) {
             response.force_close(); // the rest of the body is of no interest

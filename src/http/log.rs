@@ -3,10 +3,14 @@
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::web::Data;
 use actix_web::{Error, HttpMessage};
 use tracing::field::Empty;
 use tracing::{Span, info, info_span, warn};
 use tracing_actix_web::{RequestId, RootSpanBuilder};
+
+use super::address::client_address;
+use crate::app::App;
 
 /// Writes the line at the end of a request.
 pub struct RequestLog;
@@ -15,9 +19,10 @@ impl RootSpanBuilder for RequestLog {
     fn on_request_start(request: &ServiceRequest) -> Span {
         let id = request.extensions().get::<RequestId>().map(ToString::to_string).unwrap_or_default();
         let route = request.match_pattern().unwrap_or_default();
-        let peer = request.peer_addr().map(|address| address.ip().to_string());
+        let app = request.app_data::<Data<App>>();
+        let address = app.map(|app| client_address(request.head(), &app.issuer.settings.server).to_string());
         // The client and the user are recorded by `oauth`, once they are known.
-        info_span!("request", id, method = %request.method(), route, peer, client = Empty, user = Empty)
+        info_span!("request", id, method = %request.method(), route, address, client = Empty, user = Empty)
     }
 
     fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {

@@ -1,6 +1,7 @@
 //! The HTTP surface: every route and the order of the middleware on one screen. Handlers translate; what they mean
 //! is in `oauth`.
 
+mod address;
 mod cors;
 mod discovery;
 mod error;

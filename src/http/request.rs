@@ -8,6 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 use tokio::time::timeout;
 
+use super::address::client_address;
 use super::error::HttpError;
 use crate::app::App;
 use crate::oauth::{self, Form, OAuthError};
@@ -37,9 +38,10 @@ impl FromRequest for FormRequest {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let request = request.clone();
         let payload = web::Payload::from_request(&request, payload).into_inner();
-        let app = request.app_data::<Data<App>>();
-        let patience = app.map(|app| app.issuer.settings.server.request_timeout).unwrap_or_default();
         Box::pin(async move {
+            let app = request.app_data::<Data<App>>();
+            let app = app.ok_or_else(|| OAuthError::Internal("the application is missing".to_owned()))?;
+            let settings = &app.issuer.settings.server;
             check_query(request.query_string())?;
             if !request.content_type().trim().eq_ignore_ascii_case(FORM) {
                 return Err(HttpError::MediaType);
@@ -47,9 +49,10 @@ impl FromRequest for FormRequest {
             let authorization = authorization(&request)?;
             let unreadable = || malformed("the body could not be read");
             let body = payload.map_err(|_| unreadable())?.to_bytes_limited(MAX_BODY);
-            let body = timeout(patience, body).await.map_err(|_| HttpError::TooSlow)?;
+            let body = timeout(settings.request_timeout, body).await.map_err(|_| HttpError::TooSlow)?;
             let body = body.map_err(|_| HttpError::TooLarge)?.map_err(|_| unreadable())?;
-            Ok(Self(oauth::Request { authorization, form: Form::parse(&body)? }))
+            let address = client_address(request.head(), settings);
+            Ok(Self(oauth::Request { authorization, form: Form::parse(&body)?, address }))
         })
     }
 }

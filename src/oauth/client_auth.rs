@@ -74,7 +74,19 @@ pub(super) async fn identify(
         Some(client) => Some(client.clone()),
         None => find(store, presented.iter().map(|(id, _)| id.clone()).collect()).await?,
     };
-    verify(client, &presented, basic).map(Some)
+    let check = || verify(client.as_ref(), &presented, basic);
+    let checked = match presented.first() {
+        Some((id, Some(_))) => {
+            let id = client.as_ref().map_or(id, |client| &client.id);
+            issuer.lockout.guard_client(id, request.address, check).await?
+        }
+        _ => check(),
+    };
+    checked?;
+    Ok(client.map(|client| {
+        tracing::Span::current().record("client", client.id.as_str());
+        AuthenticatedClient { client, basic }
+    }))
 }
 
 fn presented(request: &Request) -> Result<Presented, OAuthError> {
@@ -151,10 +163,10 @@ async fn implied_id(
 
 /// One of the pairs must be right; for a public client, none has a secret.
 fn verify(
-    client: Option<Client>,
+    client: Option<&Client>,
     presented: &[(String, Option<SecretString>)],
     basic: bool,
-) -> Result<AuthenticatedClient, OAuthError> {
+) -> Result<(), OAuthError> {
     let client = client.ok_or(refusal("unknown client", basic))?;
     let is_right = |(id, secret): &(String, Option<SecretString>)| {
         *id == client.id
@@ -171,8 +183,7 @@ fn verify(
     if client.disabled {
         return Err(refusal("the client is disabled", basic));
     }
-    tracing::Span::current().record("client", client.id.as_str());
-    Ok(AuthenticatedClient { client, basic })
+    Ok(())
 }
 
 /// The first of these that exists.

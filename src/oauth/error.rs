@@ -1,6 +1,7 @@
 //! What a client may learn of a refusal (RFC 6749 section 5.2), and what the log learns beside it. `http::error` gives
 //! each its status.
 
+use crate::accounts::lockout::Locked;
 use crate::accounts::password::HashError;
 use crate::keys::KeyError;
 use crate::store::StoreError;
@@ -41,6 +42,9 @@ pub enum OAuthError {
     /// The bearer token is no good (RFC 6750).
     #[error("invalid_token: {0}")]
     InvalidToken(Reason),
+    /// Too many wrong guesses were made at a secret; this one was not looked at.
+    #[error("too_many_requests: {0}")]
+    TooManyRequests(Locked),
     /// A part that is needed is down or busy; a retry may succeed. Nothing was done, unless a commit got no answer.
     #[error("temporarily_unavailable: {0}")]
     Unavailable(String),
@@ -99,6 +103,7 @@ impl OAuthError {
             Self::InvalidScope(_) => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::InvalidToken(_) => "invalid_token",
+            Self::TooManyRequests(_) => "too_many_requests",
             Self::Unavailable(_) => "temporarily_unavailable",
             Self::Internal(_) => "server_error",
         }
@@ -121,6 +126,7 @@ impl OAuthError {
             Self::InvalidTarget => "the resource is not one of the client's audiences",
             Self::InvalidToken(Reason::Missing) => "no bearer token is given",
             Self::InvalidToken(_) => "the access token is invalid, expired or revoked",
+            Self::TooManyRequests(_) => "too many wrong attempts; try again later",
             Self::Unavailable(_) => "a needed part is busy or unavailable; try again",
             Self::Internal(_) => "an internal error",
         }
@@ -149,6 +155,12 @@ impl From<KeyError> for OAuthError {
             }
             error => Self::Internal(error.to_string()),
         }
+    }
+}
+
+impl From<Locked> for OAuthError {
+    fn from(locked: Locked) -> Self {
+        Self::TooManyRequests(locked)
     }
 }
 

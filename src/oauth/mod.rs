@@ -15,6 +15,7 @@ mod rules;
 mod shown;
 mod userinfo;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use error::{OAuthError, Reason};
@@ -24,6 +25,7 @@ use request::TokenRequest;
 use secrecy::ExposeSecret;
 use shown::Shown;
 
+use crate::accounts::lockout::Lockout;
 use crate::accounts::password::Hasher;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -36,6 +38,8 @@ pub struct Request {
     pub authorization: Option<String>,
     /// The form in the body.
     pub form: Form,
+    /// The client's.
+    pub address: IpAddr,
 }
 
 /// Issues, revokes and tells about tokens. Clones share everything.
@@ -53,6 +57,8 @@ pub struct Issuer {
     pub keys: Keys,
     /// The hashing threads.
     pub passwords: Hasher,
+    /// The count of wrong guesses.
+    pub lockout: Lockout,
 }
 
 impl Issuer {
@@ -69,7 +75,9 @@ impl Issuer {
         let store = if shown.is_some() { &self.store } else { &self.store.unreserved() };
         let client = client_auth::authenticate(self, store, request, shown.as_ref()).await?;
         match asked? {
-            TokenRequest::Password(asked) => password_grant::run(self, store, &client, asked).await,
+            TokenRequest::Password(asked) => {
+                password_grant::run(self, store, &client, asked, request.address).await
+            }
             TokenRequest::RefreshToken(asked) => {
                 refresh_token_grant::run(self, &client, shown, &asked.asked).await
             }

@@ -1,5 +1,7 @@
 //! `grant_type=password` (RFC 6749 section 4.3): opens a session.
 
+use std::net::IpAddr;
+
 use secrecy::ExposeSecret;
 
 use super::client_auth::AuthenticatedClient;
@@ -22,6 +24,7 @@ pub(super) async fn run(
     store: &Store,
     client: &AuthenticatedClient,
     request: PasswordRequest,
+    from: IpAddr,
 ) -> Result<TokenResponse, OAuthError> {
     if !client.grants.contains(&Grant::Password) {
         return Err(OAuthError::UnauthorizedClient("the client may not use the password grant"));
@@ -33,7 +36,18 @@ pub(super) async fn run(
         rules::within(scope, &client.scopes)?;
     }
     let audience = rules::audience(&request.asked, &issue::allowed_audience(issuer, client))?;
-    let verified = verify(issuer, store, place, &request).await?;
+    let attempt = issuer.lockout.admit(&request.username, from).await?;
+    let verified = match verify(issuer, store, place, &request).await {
+        Ok(verified) => {
+            attempt.succeed().await;
+            verified
+        }
+        Err(refused @ OAuthError::InvalidGrant(_)) => {
+            attempt.fail().await;
+            return Err(refused);
+        }
+        Err(failure) => return Err(failure),
+    };
     let user = User::from_row(&verified.row)?;
     let scope = rules::grant_scope(&request.asked, client, &user.allowed(&client.scopes))?;
 

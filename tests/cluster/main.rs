@@ -10,6 +10,7 @@ mod client;
 mod cluster;
 mod endings;
 mod failover;
+mod lockout;
 #[path = "../crash/login.rs"]
 #[allow(dead_code)] // a part of it is used
 mod login;

@@ -23,7 +23,7 @@ const DRIP: Duration = Duration::from_millis(40);
 const IDLE: Duration = Duration::from_secs(3);
 const FLOODED: Duration = Duration::from_secs(8);
 /// Beside what Argon2 takes: connections with their buffers, the database's, and what the allocator keeps.
-const SLACK: u64 = 96 * 1024 * 1024;
+const SLACK: u64 = 128 * 1024 * 1024;
 /// What else comes and goes with the moment.
 const FLAT: u64 = 24 * 1024 * 1024;
 /// No clock of a busy machine exceeds this.

@@ -14,6 +14,7 @@ mod discovery;
 mod introspection;
 mod key_commands;
 mod keys;
+mod lockout;
 mod malformed_requests;
 mod migrations;
 mod password_grant;

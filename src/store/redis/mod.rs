@@ -135,6 +135,16 @@ impl Redis {
         self.ask::<()>(&Cmd::set_ex(shared.name(key), 1, life.as_secs().max(1))).await;
     }
 
+    /// Replaces a text by another, for a while; an empty one is none. If it is not what it was believed to be, the answer
+    /// is what it is. None when that cannot be told.
+    pub async fn swap(&self, key: &str, old: &str, new: &str, life: Duration) -> Option<Result<(), String>> {
+        let shared = self.0.as_ref()?;
+        let mut command = deadpool_redis::redis::cmd("EVAL");
+        command.arg(SWAP).arg(1).arg(shared.name(key)).arg(old).arg(new).arg(life.as_secs().max(1));
+        let other: Option<String> = self.ask(&command).await?;
+        Some(other.map_or(Ok(()), Err))
+    }
+
     /// Tells every instance that the key ring changed.
     pub async fn nudge(&self) {
         let Some(shared) = &self.0 else { return };
@@ -192,6 +202,14 @@ impl Redis {
         None
     }
 }
+
+/// Compares and swaps in one step. Answers nothing when it has swapped.
+const SWAP: &str = "
+    local found = redis.call('GET', KEYS[1]) or ''
+    if found ~= ARGV[1] then return found end
+    if ARGV[2] == '' then redis.call('DEL', KEYS[1])
+    else redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) end
+    return false";
 
 /// Written again and again, to see whether writes are taken.
 const PROBE: &str = "probe";

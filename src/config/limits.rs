@@ -1,0 +1,34 @@
+//! Section `limits`.
+
+use std::time::Duration;
+
+use super::reader::Reader;
+
+/// How many wrong guesses at a secret are taken. Right ones count for nothing.
+#[derive(Clone, Debug)]
+pub struct LimitSettings {
+    /// In a row at one account (or client), from one network; 0: any number.
+    pub attempts: u32,
+    /// In a row at one account, from everywhere; 0: any number.
+    pub account_attempts: u32,
+    /// At all accounts, from one network; 0: any number.
+    pub address_attempts: u32,
+    /// After how long one of `address_attempts` is forgiven.
+    pub address_interval: Duration,
+    /// The longest that the next guess at an account must wait.
+    pub longest_delay: Duration,
+}
+
+impl LimitSettings {
+    pub(super) fn read(reader: &mut Reader) -> Self {
+        const MOST: u32 = 1_000_000;
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        Self {
+            attempts: reader.number("limits.attempts", 0, MOST).unwrap_or(0),
+            account_attempts: reader.number("limits.account_attempts", 0, MOST).unwrap_or(0),
+            address_attempts: reader.number("limits.address_attempts", 0, MOST).unwrap_or(0),
+            address_interval: reader.duration("limits.address_interval", Duration::from_secs(1), DAY),
+            longest_delay: reader.duration("limits.longest_delay", Duration::from_secs(2), DAY),
+        }
+    }
+}
