@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::support::{PASSWORD, Reply, Service};
+use super::support::{NO_LIMITS, PASSWORD, Reply, Service};
 use chancery::accounts::{clients, users};
 use chancery::tokens::SessionId;
 use futures_util::future::join_all;
@@ -56,8 +56,8 @@ async fn fifty_refreshes_at_once_with_leeway_all_get_the_same_successor() {
 
 #[actix_rt::test]
 async fn no_session_outlives_a_disabling_that_races_with_logins_and_refreshes() {
-    // A disabled user's logins are failures like others.
-    let service = Service::start_with(&[("limits.attempts", "0")]).await;
+    // A disabled user's logins are wrong guesses like others.
+    let service = Service::start_with(&NO_LIMITS).await;
     for _ in 0..20 {
         let login = service.login().await;
         let user = users::find(service.store(), "alice").await.unwrap();

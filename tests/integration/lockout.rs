@@ -4,7 +4,7 @@ use chancery::accounts::users;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::support::{PASSWORD, Reply, Service};
+use super::support::{NO_LIMITS, PASSWORD, Reply, Service};
 
 /// The tests' client is the proxy: so it can be in many places.
 const BEHIND_A_PROXY: (&str, &str) = ("server.trusted_proxies", "127.0.0.1");
@@ -229,8 +229,7 @@ async fn wrong_client_secrets_are_limited_like_passwords() {
 
 #[actix_rt::test]
 async fn any_number_is_looked_at_where_there_are_no_limits() {
-    let none = ["limits.attempts", "limits.account_attempts", "limits.address_attempts"];
-    let service = service(&none.map(|key| (key, "0"))).await;
+    let service = service(&NO_LIMITS).await;
     service.err(150, HOME, "alice").await;
     service.guess("alice", PASSWORD).await.assert_ok();
 }

@@ -24,6 +24,10 @@ pub const PASSWORD: &str = "correct horse battery staple";
 /// Seals the key ring of every test.
 pub const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
+/// For what makes many wrong guesses.
+pub const NO_LIMITS: [(&str, &str); 3] =
+    [("limits.attempts", "0"), ("limits.account_attempts", "0"), ("limits.address_attempts", "0")];
+
 /// Ends from top to bottom.
 pub struct Service {
     _server: Server,
