@@ -46,6 +46,7 @@ impl Dev {
         let file = write_settings(&self.data_dir)?;
         sources.file = Some(file.clone());
         sources.flags.push(("server.bind", address.to_string()));
+        sources.flags.push(("server.drain_time", "0s".to_owned())); // nobody waits for Ctrl-C
         sources.flags.push(("issuer.url", format!("http://{address}")));
         let settings = Settings::load(&sources)?;
         telemetry::start(&settings.log);

@@ -11,6 +11,7 @@ mod migrate;
 mod output;
 mod serve;
 mod sessions;
+mod signals;
 mod users;
 
 use std::path::PathBuf;

@@ -1,19 +1,23 @@
 //! `chancery serve`
 
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 
 use actix_rt::signal::unix::{SignalKind, signal};
 use clap::Args;
+use futures_util::future::{Either, select};
 use rustix::process::Signal;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Failure;
+use super::signals::Signals;
 use crate::app::{App, StartError};
 use crate::clock::Clock;
 use crate::config::{Settings, Sources};
 use crate::{http, store, telemetry};
 
-/// Serve until SIGTERM or SIGINT.
+/// Serve until SIGTERM or SIGINT: then drain (server.drain_time), and let requests under way finish. A second signal ends
+/// the draining, a third one everything.
 #[derive(Debug, Args)]
 pub struct Serve {
     /// Listen here instead of at `server.bind`.
@@ -82,16 +86,20 @@ fn failure(bind: SocketAddr, setting: &str, cause: &std::io::Error) -> Failure {
     Failure::Failed(format!("cannot listen on {bind}: {cause}; see {setting}"))
 }
 
-/// Serves until told to end, then lets requests under way finish.
+/// Serves until told to end, then lets everybody leave who is there.
 pub(super) async fn serve(app: App, port: Port) -> Result<(), Failure> {
     survive_file_limit()?;
+    let signals = Signals::take()?;
     let address = port.address()?;
     app.start_tending();
     let issuer = app.issuer.url.clone();
     let settings = app.issuer.settings.clone();
-    let server = http::serve(app, port.listen()?, None)?;
+    let (server, ending) = http::serve(app, port.listen()?, None)?;
     tracing::info!(%address, %issuer, "listening");
-    server.await?;
+    match select(server, pin!(signals.obey(ending))).await {
+        Either::Left((ended, _)) => ended?,
+        Either::Right(_) => tracing::warn!("requests under way are broken off"),
+    }
     if let Err(error) = store::settle(settings.database.expose()) {
         // Nothing is lost: the next start reads the log.
         tracing::warn!(%error, "the write-ahead log could not be emptied");

@@ -19,6 +19,8 @@ pub struct ServerSettings {
     pub keep_alive: Duration,
     /// Connections open at once.
     pub max_connections: u32,
+    /// How long everybody is still answered, and told to go, before no connection is accepted any more.
+    pub drain_time: Duration,
     /// How long requests under way may take to finish.
     pub shutdown_timeout: Duration,
     /// Origins whose pages may call the token endpoints.
@@ -68,6 +70,7 @@ impl ServerSettings {
                 Duration::from_secs(3600),
             ),
             max_connections: reader.number("server.max_connections", 1, 1_000_000).unwrap_or(1),
+            drain_time: reader.duration("server.drain_time", Duration::ZERO, Duration::from_secs(3600)),
             shutdown_timeout: reader.duration(
                 "server.shutdown_timeout",
                 Duration::ZERO,

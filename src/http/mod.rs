@@ -4,6 +4,7 @@
 mod address;
 mod cors;
 mod discovery;
+mod drain;
 mod error;
 mod introspect;
 mod log;
@@ -16,7 +17,7 @@ mod userinfo;
 
 use std::net::TcpListener;
 
-use actix_web::dev::Server;
+use actix_web::dev::{Server, Service};
 use actix_web::web::{self, Data, ServiceConfig, get, head, post};
 use actix_web::{App as ActixApp, HttpServer, Resource, Route};
 use tracing_actix_web::TracingLogger;
@@ -24,29 +25,40 @@ use tracing_actix_web::TracingLogger;
 use crate::app::App;
 use crate::config::Settings;
 use discovery::{JWKS, OAUTH_METADATA, OPENID_METADATA};
+use drain::Drain;
+pub use drain::Ending;
 use log::RequestLog;
 pub use metrics::serve_metrics;
 
-/// Accepts connections until the process is told to end; then requests under way may finish. `workers` is the number
-/// of threads; none: one a core.
-pub fn serve(app: App, listener: TcpListener, workers: Option<usize>) -> std::io::Result<Server> {
+/// Accepts connections until it is ended. `workers` is the number of threads; none: one a core.
+pub fn serve(app: App, listener: TcpListener, workers: Option<usize>) -> std::io::Result<(Server, Ending)> {
     let settings = app.issuer.settings.clone();
     let app = Data::new(app);
     let limits = settings.server.clone();
     let workers = workers.or_else(|| Some(std::thread::available_parallelism().ok()?.get())).unwrap_or(1);
+    let drain = Drain::default();
+    let (told, counted) = (drain.clone(), drain.clone());
     let server = HttpServer::new(move || {
+        let drain = told.clone();
         ActixApp::new()
             .app_data(app.clone())
+            .app_data(Data::new(told.clone()))
+            .wrap_fn(move |request, service| drain.clone().tell(service.call(request)))
             .configure(|config| routes(config, &settings))
             .default_service(web::to(error::not_found))
     });
     let server = server
+        .disable_signals()
+        .on_connect(move |_, connection| drop(connection.insert(counted.enter())))
         .workers(workers)
         .max_connections((limits.max_connections as usize).div_ceil(workers)) // of each worker
         .keep_alive(limits.keep_alive)
         .client_request_timeout(limits.request_timeout)
         .shutdown_timeout(limits.shutdown_timeout.as_secs());
-    Ok(server.listen(listener)?.run())
+    let door = listener.try_clone()?;
+    let server = server.listen(listener)?.run();
+    let ending = Ending::of(&server, drain, door, limits.drain_time);
+    Ok((server, ending))
 }
 
 fn routes(config: &mut ServiceConfig, settings: &Settings) {

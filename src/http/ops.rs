@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde_json::json;
 
+use super::drain::Drain;
 use crate::app::App;
 use crate::store::keys;
 
@@ -13,7 +14,10 @@ pub async fn livez() -> HttpResponse {
 }
 
 /// The database takes writes, and there is a key to sign with. Tells about Redis, which may be missing.
-pub async fn readyz(app: Data<App>) -> HttpResponse {
+pub async fn readyz(app: Data<App>, drain: Data<Drain>) -> HttpResponse {
+    if drain.is_on() {
+        return HttpResponse::ServiceUnavailable().json(json!({ "status": "draining" }));
+    }
     let database = app.issuer.store.execute(keys::version).await.map(drop);
     let signing = app.issuer.keys.current().await.map(drop);
     let part = |outcome: Result<(), String>| match outcome {

@@ -12,6 +12,8 @@ use crate::process::{DATABASE, Home, Server};
 pub const INSTANCES: usize = 3;
 /// For how long a spent token yields its successor again to the lenient client.
 pub const LEEWAY: &str = "10s";
+/// For how long an instance that is told to stop still answers.
+pub const DRAIN_TIME: &str = "2s";
 /// How often a port that somebody else was quicker to take is replaced by another one.
 const ATTEMPTS: usize = 20;
 
@@ -28,7 +30,9 @@ impl Cluster {
     /// With a user, and with a client for each leeway.
     pub fn start() -> Self {
         let (postgres, redis) = (Postgres::start_with(&[("max_connections", "200")]), Redis::start());
-        let home = Home::on(&postgres, &redis).with("CHANCERY__TOKENS__REFRESH_REUSE_LEEWAY", LEEWAY);
+        let home = Home::on(&postgres, &redis)
+            .with("CHANCERY__TOKENS__REFRESH_REUSE_LEEWAY", LEEWAY)
+            .with("CHANCERY__SERVER__DRAIN_TIME", DRAIN_TIME);
         let started = [(); INSTANCES].map(|()| start_anywhere(&home));
         let addresses = started.each_ref().map(|server| server.address);
         home.create_user(USER, PASSWORD);

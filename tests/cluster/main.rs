@@ -8,6 +8,7 @@
 #[allow(dead_code)] // a part of it is used
 mod client;
 mod cluster;
+mod drain;
 mod endings;
 mod failover;
 mod lockout;

@@ -232,7 +232,7 @@ impl Service {
 
 impl Server {
     fn start(app: App, listener: TcpListener) -> Self {
-        let server = chancery::http::serve(app, listener, Some(1)).unwrap();
+        let (server, _) = chancery::http::serve(app, listener, Some(1)).unwrap();
         let handle = server.handle();
         let thread = std::thread::spawn(|| actix_rt::System::new().block_on(server));
         Self { handle, thread: Some(thread) }

@@ -184,6 +184,7 @@ impl Home {
             ("CHANCERY__DATABASE__URL", format!("sqlite://{}", self.database().display())),
             ("CHANCERY__KEYS__MASTER_KEY_FILE", self.master_key().display().to_string()),
             ("CHANCERY__ISSUER__URL", "http://127.0.0.1".to_owned()),
+            ("CHANCERY__SERVER__DRAIN_TIME", "0s".to_owned()), // where nobody is there to leave
         ];
         let own = |(name, value): &(&str, String)| ((*name).to_owned(), value.clone());
         defaults.iter().chain(&self.settings).map(own).collect()
@@ -249,6 +250,10 @@ pub struct Server {
 impl Server {
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Where it serves its metrics.
