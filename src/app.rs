@@ -1,8 +1,10 @@
 //! Everything wired once: for `serve`, `dev`, the CLI and the tests.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
+use tokio::time::MissedTickBehavior;
 
 use crate::accounts::lockout::{Lockout, LockoutMetrics};
 use crate::accounts::password::{HashError, Hasher};
@@ -37,8 +39,8 @@ pub enum StartError {
     Hash(#[from] HashError),
 }
 
-/// How often the link to Redis is looked after.
-const REDIS_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
+/// How often connections are looked after.
+const LINK_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Brings the schema up to date and connects. For commands that need no more.
 pub async fn open_store(settings: &Settings) -> Result<Store, StoreError> {
@@ -97,11 +99,19 @@ impl App {
             async move { keys.tend().await.map(drop) }
         });
         let redis = self.issuer.store.redis().clone();
-        every(REDIS_INTERVAL, "Redis could not be looked after", move || {
+        every(LINK_INTERVAL, "Redis could not be looked after", move || {
             let redis = redis.clone();
             async move {
                 redis.tend().await;
-                Ok::<_, std::convert::Infallible>(())
+                Ok::<_, Infallible>(())
+            }
+        });
+        let store = self.issuer.store.clone();
+        every(LINK_INTERVAL, "the database could not be looked after", move || {
+            let store = store.clone();
+            async move {
+                store.tend().await;
+                Ok::<_, Infallible>(())
             }
         });
         actix_rt::spawn(follow(self.issuer.keys.clone(), Nudges::of(self.issuer.store.redis())));
@@ -144,6 +154,7 @@ where
 {
     actix_rt::spawn(async move {
         let mut turns = tokio::time::interval(interval);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             turns.tick().await;
             if let Err(error) = work().await {

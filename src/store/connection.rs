@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::R2D2Connection;
-use diesel::{Connection, PgConnection, SqliteConnection};
+use diesel::sql_types::{Array, Integer};
+use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
 
 use super::{StoreError, one_line};
 
@@ -126,6 +127,36 @@ fn connect_postgres(url: &str) -> Result<PgConnection, StoreError> {
     Ok(connection)
 }
 
+#[derive(QueryableByName)]
+struct Backend {
+    #[diesel(sql_type = Integer)]
+    pid: i32,
+}
+
+impl Conn {
+    /// The process of PostgreSQL's at its other end; 0 when that is none.
+    pub(super) fn backend(&mut self) -> Result<i32, StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(0),
+            Self::Postgres(conn) => {
+                Ok(sql_query("SELECT pg_backend_pid() AS pid").get_result::<Backend>(conn)?.pid)
+            }
+        }
+    }
+
+    /// Which of these processes do something, or wait for something, of PostgreSQL's own: a lock, a standby. The others
+    /// have nothing to do, or are gone.
+    pub(super) fn at_work(&mut self, backends: Vec<i32>) -> Result<Vec<i32>, StoreError> {
+        let Self::Postgres(conn) = self else { return Ok(backends) };
+        let asked = sql_query(
+            "SELECT pid FROM pg_stat_activity WHERE pid = ANY($1) AND \
+             (state IS NULL OR state NOT IN ('idle', 'idle in transaction', 'idle in transaction (aborted)'))",
+        );
+        let found = asked.bind::<Array<Integer>, _>(backends).get_results::<Backend>(conn)?;
+        Ok(found.into_iter().map(|backend| backend.pid).collect())
+    }
+}
+
 /// libpq quotes what it could not read of the URL, which may be the password.
 fn unavailable(error: &diesel::ConnectionError) -> StoreError {
     let message = one_line(&error.to_string());
@@ -186,8 +217,6 @@ pub(super) struct Pooled {
     losses: u64,
     /// What it was told.
     statement_timeout: u64,
-    /// Not to be used again.
-    pub is_spoilt: bool,
 }
 
 impl Manager {
@@ -215,7 +244,7 @@ impl r2d2::ManageConnection for Manager {
         let losses = self.losses.load(Ordering::SeqCst);
         let access =
             if matches!(self.connector, Connector::Sqlite { .. }) { Access::Read } else { Access::Write };
-        Ok(Pooled { conn: self.connector.connect(access)?, losses, statement_timeout: 0, is_spoilt: false })
+        Ok(Pooled { conn: self.connector.connect(access)?, losses, statement_timeout: 0 })
     }
 
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), StoreError> {
@@ -233,6 +262,6 @@ impl r2d2::ManageConnection for Manager {
     }
 
     fn has_broken(&self, pooled: &mut Pooled) -> bool {
-        std::thread::panicking() || pooled.is_spoilt || pooled.conn.is_broken()
+        std::thread::panicking() || pooled.conn.is_broken()
     }
 }

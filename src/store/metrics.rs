@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
-use super::{Store, StoreError};
-use crate::telemetry::{counters, gauge};
+use super::{Connections, Store, StoreError};
+use crate::telemetry::{counter, counters, gauge};
 
 /// What did not come about, by what went wrong; clones share the counts.
 #[derive(Clone, Debug, Default)]
@@ -36,20 +36,8 @@ pub struct StoreMetrics(pub Store);
 
 impl Collector for StoreMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
-        if let Some((used, most)) = self.0.connections() {
-            let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-            gauge(
-                &mut encoder,
-                "chancery_database_connections_used",
-                "Connections to PostgreSQL that are at work",
-                number(used),
-            )?;
-            gauge(
-                &mut encoder,
-                "chancery_database_connections_max",
-                "Connections to PostgreSQL that there may be",
-                number(most),
-            )?;
+        if let Some(connections) = self.0.connections() {
+            encode_connections(&mut encoder, connections)?;
         }
         let counts = self.0.failures.0.iter().map(|count| count.load(Ordering::Relaxed));
         counters(
@@ -60,4 +48,20 @@ impl Collector for StoreMetrics {
             &NAMES.into_iter().zip(counts).collect::<Vec<_>>(),
         )
     }
+}
+
+fn encode_connections(
+    encoder: &mut DescriptorEncoder<'_>,
+    Connections { used, most, dead, given_up }: Connections,
+) -> std::fmt::Result {
+    for (name, help, count) in [
+        ("used", "Connections to PostgreSQL that are at work", used),
+        ("max", "Connections to PostgreSQL that there may be", most),
+        ("dead", "Connections to PostgreSQL that died without a sign, and that are not closed yet", dead),
+    ] {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        gauge(encoder, &format!("chancery_database_connections_{name}"), help, count)?;
+    }
+    let help = "Connections to PostgreSQL that died without a sign and were replaced";
+    counter(encoder, "chancery_database_connections_given_up", help, given_up)
 }

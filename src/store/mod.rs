@@ -22,6 +22,7 @@ use connection::{Access, Connector, DatabaseFile, Manager};
 use diesel::connection::SimpleConnection;
 use metrics::Failures;
 pub use metrics::StoreMetrics;
+pub use postgres::Connections;
 use postgres::{Mode, Postgres};
 pub use redis::{Nudges, Redis, RedisMetrics};
 use tokio::task::spawn_blocking;
@@ -149,7 +150,7 @@ impl Store {
             Connector::Postgres { .. } => {
                 // Connected once by hand, because the pool would only say that it timed out.
                 connector.connect(Access::Write)?;
-                Engine::Postgres(Arc::new(Postgres::new(connector, settings.max_connections)))
+                Engine::Postgres(Arc::new(Postgres::new(connector, settings.max_connections)?))
             }
         };
         Ok(Self { engine, lane: Lane::Reserved, redis: Redis::default(), failures: Failures::default() })
@@ -180,11 +181,18 @@ impl Store {
         Self { lane: Lane::Unreserved, ..self.clone() }
     }
 
-    /// Connections to PostgreSQL that are in use, and how many there may be; none for SQLite.
-    pub fn connections(&self) -> Option<(usize, usize)> {
+    /// Those to PostgreSQL; none for SQLite.
+    pub fn connections(&self) -> Option<Connections> {
         match &self.engine {
             Engine::Sqlite { .. } => None,
-            Engine::Postgres(postgres) => Some(postgres.usage()),
+            Engine::Postgres(postgres) => Some(postgres.connections()),
+        }
+    }
+
+    /// Looks after the connections to PostgreSQL. For once a second, while requests wait for answers.
+    pub async fn tend(&self) {
+        if let Engine::Postgres(postgres) = &self.engine {
+            postgres.tend().await;
         }
     }
 

@@ -11,6 +11,7 @@ mod clock;
 mod crowd;
 mod customer;
 mod cuts;
+mod dead;
 #[cfg(target_os = "linux")]
 mod disk;
 #[cfg(target_os = "linux")]

@@ -38,7 +38,7 @@ pub struct Rig<B> {
     // The server first: it ends before what it stands on.
     pub server: Heard,
     installation: Installation,
-    base: B,
+    pub base: B,
 }
 
 /// PostgreSQL, which the server reaches through the wall.

@@ -18,7 +18,7 @@ const ILL: Duration = Duration::from_secs(2);
 const AT_ONCE: Duration = Duration::ZERO;
 const CONNECTIONS: u32 = 16;
 /// Every connection of the server, and only those.
-const TERMINATE: &str =
+pub const TERMINATE: &str =
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'chancery'";
 const SERVER_CONNECTIONS: &str = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'chancery'";
 

@@ -38,6 +38,8 @@ struct State {
     mode: Mode,
     /// How many connections there have been; each has its number.
     count: u64,
+    /// Those that are dead without a sign: all with lower numbers, and these.
+    frozen: (u64, Vec<u64>),
     open: Vec<(u64, TcpStream)>,
     trap: Option<Trap>,
 }
@@ -47,7 +49,8 @@ impl Proxy {
     pub fn before(target: u16) -> Self {
         let port = free_port();
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
-        let state = State { mode: Mode::Pass, count: 0, open: Vec::new(), trap: None };
+        let state =
+            State { mode: Mode::Pass, count: 0, frozen: (0, Vec::new()), open: Vec::new(), trap: None };
         let shared = Arc::new(Shared { port, target, state: Mutex::new(state), changed: Condvar::new() });
         let acceptor = std::thread::spawn({
             let shared = Arc::clone(&shared);
@@ -68,6 +71,12 @@ impl Proxy {
     /// From now on connections are accepted and stay open, but nothing gets through.
     pub fn black_hole(&self) {
         self.set(Mode::BlackHole);
+    }
+
+    /// What is connected now stays so, and nothing gets through there ever again. New connections are well.
+    pub fn freeze(&self) {
+        let mut state = self.shared.lock();
+        state.frozen.0 = state.count;
     }
 
     /// Ends every connection; new ones are well.
@@ -118,9 +127,13 @@ impl Shared {
         self.state.lock().unwrap()
     }
 
-    /// Waits while nothing gets through; false when nothing ever will.
-    fn lets_through(&self) -> bool {
-        let is_held = |state: &mut State| state.mode == Mode::BlackHole;
+    /// Waits while nothing gets through on a connection; false when nothing ever will.
+    fn lets_through(&self, number: u64) -> bool {
+        let is_held = |state: &mut State| match state.mode {
+            Mode::BlackHole => true,
+            Mode::Ended => false,
+            Mode::Pass | Mode::Refuse => number < state.frozen.0 || state.frozen.1.contains(&number),
+        };
         let state = self.changed.wait_while(self.lock(), is_held).unwrap();
         state.mode != Mode::Ended
     }
@@ -174,15 +187,15 @@ fn accept(shared: &Arc<Shared>, mut listener: Option<TcpListener>) {
 /// Joins a client to what is behind the proxy.
 fn connect(shared: &Arc<Shared>, client: TcpStream, number: u64) {
     shared.enter([&client, &client], number);
-    if shared.lets_through()
+    if shared.lets_through(number)
         && let Ok(server) = TcpStream::connect(("127.0.0.1", shared.target))
     {
         shared.enter([&server, &server], number);
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
         let swallows = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            scope.spawn(|| shared.send(&client, &server, &swallows));
-            shared.answer(&server, &client, &swallows);
+            scope.spawn(|| shared.send(number, &client, &server, &swallows));
+            shared.answer(number, &server, &client, &swallows);
         });
     }
     shared.leave(number);
@@ -190,29 +203,39 @@ fn connect(shared: &Arc<Shared>, client: TcpStream, number: u64) {
 
 impl Shared {
     /// From the client to the server, with an eye on the trap.
-    fn send(&self, client: &TcpStream, server: &TcpStream, swallows: &AtomicBool) {
+    fn send(&self, number: u64, client: &TcpStream, server: &TcpStream, swallows: &AtomicBool) {
         let mut watch = Watch::default();
-        self.pump(client, server, |sent| match self.spring(&mut watch, sent) {
+        self.pump(number, client, server, |sent| match self.spring(&mut watch, sent) {
             None => true,
             Some(Moment::BeforeItArrives) => false,
             Some(Moment::BeforeItIsAnswered) => {
                 swallows.store(true, Ordering::SeqCst);
                 true
             }
+            Some(Moment::Never) => {
+                self.lock().frozen.1.push(number);
+                self.lets_through(number)
+            }
         });
     }
 
     /// From the server to the client.
-    fn answer(&self, server: &TcpStream, client: &TcpStream, swallows: &AtomicBool) {
-        self.pump(server, client, |_| !swallows.load(Ordering::SeqCst));
+    fn answer(&self, number: u64, server: &TcpStream, client: &TcpStream, swallows: &AtomicBool) {
+        self.pump(number, server, client, |_| !swallows.load(Ordering::SeqCst));
     }
 
     /// Forwards until one end is closed, or what is read does not pass.
-    fn pump(&self, mut from: &TcpStream, mut to: &TcpStream, mut passes: impl FnMut(&[u8]) -> bool) {
+    fn pump(
+        &self,
+        number: u64,
+        mut from: &TcpStream,
+        mut to: &TcpStream,
+        mut passes: impl FnMut(&[u8]) -> bool,
+    ) {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
             let sent = &buffer[..count];
-            if !self.lets_through() || !passes(sent) || to.write_all(sent).is_err() {
+            if !self.lets_through(number) || !passes(sent) || to.write_all(sent).is_err() {
                 break;
             }
         }

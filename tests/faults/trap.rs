@@ -8,6 +8,8 @@ pub enum Statement {
     Commit,
     /// The compare-and-swap of a refresh, which commits itself: a prepared statement.
     Advance,
+    /// What every connection begins with.
+    Settings,
 }
 
 /// When the connection is cut.
@@ -17,6 +19,8 @@ pub enum Moment {
     BeforeItArrives,
     /// The server has done it, the client does not hear so.
     BeforeItIsAnswered,
+    /// It is not cut: it dies without a sign.
+    Never,
 }
 
 /// Cuts some connections.
@@ -43,6 +47,7 @@ impl Trap {
         let is_it = match self.statement {
             Statement::Commit => contains(sent, b"COMMIT\0"),
             Statement::Advance => watch.executes_advance(sent),
+            Statement::Settings => contains(sent, b"SET default_transaction_isolation"),
         };
         if !is_it || self.left == 0 {
             return None;

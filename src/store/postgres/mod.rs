@@ -1,15 +1,22 @@
 //! PostgreSQL from async code: a pool whose every wait is bounded. A query belongs to its thread and its connection, not to
 //! the request: requests that gave up cannot run more of them at once than there are connections.
 
+mod jobs;
+mod pool;
+mod threads;
+
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use diesel::Connection as _;
+use jobs::{Job, Jobs};
+use pool::Pool;
+use r2d2::ManageConnection as _;
+use threads::Threads;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::connection::{Connector, Manager, Pooled};
+use super::connection::{Connector, Manager};
 use super::{Conn, Lane, StoreError};
 
 /// How long a request waits for a connection.
@@ -19,8 +26,10 @@ const STATEMENT: Duration = Duration::from_millis(400);
 /// How long a request waits in all: then it is told to come again. Longer than a connection and a statement may take, so
 /// that its statement is not done after all.
 const PATIENCE: Duration = Duration::from_millis(950);
-/// After so long a connection is replaced: its address may lead elsewhere by now.
-const LIFETIME: Duration = Duration::from_secs(5 * 60);
+/// How long PostgreSQL may take to tell, over a new connection, what it is doing.
+const PROBE: Duration = Duration::from_secs(3);
+/// So many times as many threads as there may be connections: the others are left behind with dead ones.
+const THREADS: usize = 5;
 /// How often work is begun that the database itself broke off.
 const ATTEMPTS: usize = 4;
 
@@ -53,8 +62,12 @@ impl Waiting {
 /// The pool and what bounds the waiting for it.
 #[derive(Debug)]
 pub(super) struct Postgres {
-    pool: r2d2::Pool<Manager>,
+    pool: Pool,
     manager: Manager,
+    jobs: Jobs,
+    /// Those of whoever asks would all be taken some day by jobs that were given up.
+    threads: Threads,
+    most: usize,
     /// One for each connection.
     all: Arc<Semaphore>,
     /// Those that are not kept for refreshes and revocations.
@@ -64,26 +77,35 @@ pub(super) struct Postgres {
     patience: OnceLock<Duration>,
 }
 
+/// How many connections there are of each kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Connections {
+    /// At work.
+    pub used: usize,
+    /// As many as there may be at work.
+    pub most: usize,
+    /// Given up, and not closed yet.
+    pub dead: usize,
+    /// Given up since the start.
+    pub given_up: u64,
+}
+
 impl Postgres {
     /// Connects when it is first needed.
-    pub(super) fn new(connector: Connector, max_connections: u32) -> Self {
+    pub(super) fn new(connector: Connector, max_connections: u32) -> Result<Self, StoreError> {
         let manager = Manager::new(connector);
-        let pool = r2d2::Pool::builder()
-            .max_size(max_connections)
-            .min_idle(Some(1))
-            .connection_timeout(CHECKOUT)
-            .max_lifetime(Some(LIFETIME))
-            .error_handler(Box::new(r2d2::NopErrorHandler)) // whoever waits for the connection is told
-            .build_unchecked(manager.clone());
-        let all = max_connections as usize;
-        Self {
-            pool,
+        let most = max_connections as usize;
+        Ok(Self {
+            pool: Pool::new(manager.clone()),
             manager,
-            all: Arc::new(Semaphore::new(all)),
-            unreserved: Arc::new(Semaphore::new(all - all.div_ceil(4))),
-            writing: Arc::new(Semaphore::new(all - all.div_ceil(8))),
+            jobs: Jobs::default(),
+            threads: Threads::new(THREADS * most)?,
+            most,
+            all: Arc::new(Semaphore::new(most)),
+            unreserved: Arc::new(Semaphore::new(most - most.div_ceil(4))),
+            writing: Arc::new(Semaphore::new(most - most.div_ceil(8))),
             patience: OnceLock::new(),
-        }
+        })
     }
 
     /// From now on there are requests that wait.
@@ -92,10 +114,43 @@ impl Postgres {
         self.patience.get_or_init(|| PATIENCE);
     }
 
-    /// Connections in use, and how many there may be.
-    pub(super) fn usage(&self) -> (usize, usize) {
-        let most = self.pool.max_size() as usize;
-        (most - self.all.available_permits(), most)
+    pub(super) fn connections(&self) -> Connections {
+        let (dead, given_up) = self.jobs.dead();
+        Connections { used: self.most - self.all.available_permits(), most: self.most, dead, given_up }
+    }
+
+    /// For once a second: replaces connections that are old, or have died without a sign.
+    pub(super) async fn tend(&self) {
+        self.close(self.pool.turn());
+        let overdue = self.jobs.turn();
+        // One more thread is for the question.
+        if overdue.is_empty() || self.jobs.threads() >= THREADS * self.most {
+            return;
+        }
+        let (job, manager) = (self.jobs.begin(Vec::new()), self.manager.clone());
+        let backends = overdue.iter().filter_map(|job| job.backend).collect();
+        let probe = self.threads.spawn(move || {
+            let _job = job;
+            manager.connect()?.conn.at_work(backends)
+        });
+        // When nothing is to be had from PostgreSQL at all, nothing would be gained.
+        let Ok(Ok(at_work)) = timeout(PROBE, probe).await else { return };
+        let is_dead = |job: &jobs::Overdue| job.backend.is_none_or(|backend| !at_work.contains(&backend));
+        let count = self.jobs.give_up(overdue.into_iter().filter(is_dead));
+        if count > 0 {
+            tracing::warn!(count, "connections to PostgreSQL died without a sign, and are replaced");
+            self.close(self.pool.empty());
+        }
+    }
+
+    /// Says good-bye, which may take a moment.
+    fn close(&self, connections: Vec<pool::Lease>) {
+        if !connections.is_empty() {
+            drop(self.threads.spawn(move || {
+                drop(connections);
+                Ok(())
+            }));
+        }
     }
 
     pub(super) async fn run<T, F>(self: &Arc<Self>, lane: Lane, mode: Mode, work: F) -> Result<T, StoreError>
@@ -127,11 +182,8 @@ impl Postgres {
         let this = Arc::clone(self);
         let requester = Arc::new(());
         let waiting = Waiting(Arc::downgrade(&requester));
-        let job = move || {
-            let _held = permits;
-            this.attempt(mode, &waiting, work)
-        };
-        spawn_blocking(job).await.unwrap_or_else(|failure| Err(StoreError::Unavailable(failure.to_string())))
+        let job = self.jobs.begin(permits);
+        self.threads.spawn(move || this.attempt(&job, mode, &waiting, work)).await
     }
 
     async fn permits(&self, lane: Lane, mode: Mode) -> Permits {
@@ -145,53 +197,67 @@ impl Postgres {
     }
 
     /// Works, again if the database broke it off and it surely kept nothing of it.
-    fn attempt<T, F>(&self, mode: Mode, waiting: &Waiting, work: F) -> Result<T, StoreError>
+    fn attempt<T, F>(&self, job: &Job, mode: Mode, waiting: &Waiting, work: F) -> Result<T, StoreError>
     where
         F: FnOnce(&mut Conn) -> Result<T, StoreError> + Clone,
     {
         for _ in 1..ATTEMPTS {
-            let (may_be_kept, outcome) = self.attempt_once(mode, waiting, work.clone());
+            let (may_be_kept, outcome) = self.attempt_once(job, mode, waiting, work.clone());
             match outcome {
                 Err(StoreError::Contended(_)) => {}
                 Err(StoreError::Lost(_)) if !may_be_kept => {}
                 outcome => return outcome,
             }
         }
-        self.attempt_once(mode, waiting, work).1
+        self.attempt_once(job, mode, waiting, work).1
     }
 
     /// Beside the outcome, whether a failure leaves it open what was kept.
-    fn attempt_once<T, F>(&self, mode: Mode, waiting: &Waiting, work: F) -> (bool, Result<T, StoreError>)
+    fn attempt_once<T, F>(
+        &self,
+        job: &Job,
+        mode: Mode,
+        waiting: &Waiting,
+        work: F,
+    ) -> (bool, Result<T, StoreError>)
     where
         F: FnOnce(&mut Conn) -> Result<T, StoreError>,
     {
-        let mut pooled = match self.pool.get() {
-            Ok(pooled) => pooled,
-            Err(error) => return (false, Err(error.into())),
+        let mut lease = match waiting.check().and_then(|()| self.pool.take(job)) {
+            Ok(lease) => lease,
+            Err(error) => return (false, Err(error)),
         };
-        if let Err(given_up) = waiting.check() {
-            return (false, Err(given_up));
-        }
-        let Pooled { conn, .. } = &mut *pooled;
-        let (may_be_kept, outcome) = match mode {
-            Mode::Read => (false, work(conn)),
-            Mode::Statement => (true, work(conn)),
-            Mode::Transaction => {
-                // Lost before the work was done means lost before COMMIT.
-                let mut is_done = false;
-                let transaction = conn.transaction(|conn| {
-                    let outcome = work(conn)?;
-                    waiting.check()?;
-                    is_done = true;
-                    Ok(outcome)
-                });
-                (is_done, transaction)
-            }
+        let (may_be_kept, outcome) = match waiting.check() {
+            Ok(()) => carry_out(&mut lease.pooled.conn, mode, waiting, work),
+            Err(given_up) => (false, Err(given_up)),
         };
         if matches!(outcome, Err(StoreError::Lost(_))) {
-            pooled.is_spoilt = true;
             self.manager.note_loss();
+        } else if !job.is_given_up() {
+            self.pool.give_back(lease);
         }
         (may_be_kept, outcome)
+    }
+}
+
+/// Beside the outcome, whether a failure leaves it open what was kept.
+fn carry_out<T, F>(conn: &mut Conn, mode: Mode, waiting: &Waiting, work: F) -> (bool, Result<T, StoreError>)
+where
+    F: FnOnce(&mut Conn) -> Result<T, StoreError>,
+{
+    match mode {
+        Mode::Read => (false, work(conn)),
+        Mode::Statement => (true, work(conn)),
+        Mode::Transaction => {
+            // Lost before the work was done means lost before COMMIT.
+            let mut is_done = false;
+            let transaction = conn.transaction(|conn| {
+                let outcome = work(conn)?;
+                waiting.check()?;
+                is_done = true;
+                Ok(outcome)
+            });
+            (is_done, transaction)
+        }
     }
 }
