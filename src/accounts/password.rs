@@ -119,12 +119,17 @@ impl Hasher {
         Ok(Self { queue, places: Arc::new(Semaphore::new(places)), refused: Arc::default(), decoy })
     }
 
-    /// Takes a place, before anything else is done for a login.
+    /// Takes a place.
     pub fn reserve(&self) -> Result<Place, HashError> {
         Arc::clone(&self.places).try_acquire_owned().map(|permit| Place { _permit: permit }).map_err(|_| {
             self.refused.fetch_add(1, Ordering::Relaxed);
             HashError::Busy
         })
+    }
+
+    /// Whether there is a place now; who is told no is counted.
+    pub fn check_room(&self) -> Result<(), HashError> {
+        self.reserve().map(drop)
     }
 
     /// How many hashes may yet be begun or wait, and how often there was no place.

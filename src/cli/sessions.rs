@@ -84,7 +84,8 @@ impl List {
             .iter()
             .map(|(row, username)| Ok(describe(&Session::from_row(row)?, username, now)))
             .collect::<Result<Vec<_>, Failure>>()?;
-        let columns = ["id", "username", "client_id", "state", "generation", "created_at", "last_used_at"];
+        let columns =
+            ["id", "username", "client_id", "state", "generation", "created_at", "last_used_at", "address"];
         output::list(&sessions, &columns, self.json)
     }
 }
@@ -143,5 +144,7 @@ fn describe(session: &Session, username: &str, now: Timestamp) -> Value {
         "ends_at": output::time(session.ends_at),
         "closed_at": closed_at.map(output::time),
         "close_reason": reason,
+        "address": session.address,
+        "user_agent": session.user_agent,
     })
 }

@@ -8,7 +8,6 @@ use std::sync::Once;
 use actix_web::dev::RequestHead;
 use actix_web::http::header::{FORWARDED, HeaderName, X_FORWARDED_FOR};
 use ipnet::IpNet;
-use rfc7239::Forwarded;
 
 use crate::config::{ForwardedHeader, ServerSettings};
 
@@ -20,12 +19,12 @@ pub fn client_address(head: &RequestHead, settings: &ServerSettings) -> IpAddr {
     }
     match settings.forwarded_header {
         ForwardedHeader::XForwardedFor => {
-            let texts = lines(head, &X_FORWARDED_FOR).flat_map(|line| line.rsplit(','));
-            nearest_stranger(peer, texts.map(address), &settings.trusted_proxies)
+            let hops = elements(head, &X_FORWARDED_FOR).map(|element| address(element?));
+            nearest_stranger(peer, hops, &settings.trusted_proxies)
         }
         ForwardedHeader::Forwarded => {
-            let elements = lines(head, &FORWARDED).flat_map(|line| rfc7239::parse(line).rev());
-            nearest_stranger(peer, elements.map(|element| node(element.ok()?)), &settings.trusted_proxies)
+            let hops = elements(head, &FORWARDED).map(|element| node(element?));
+            nearest_stranger(peer, hops, &settings.trusted_proxies)
         }
     }
 }
@@ -44,10 +43,15 @@ fn warn_of_proxy(head: &RequestHead, peer: IpAddr) {
     }
 }
 
-/// A header that is given several times is one list. The last line first; one that is no text cannot be read.
-fn lines<'a>(head: &'a RequestHead, name: &HeaderName) -> impl Iterator<Item = &'a str> + use<'a> {
-    let values: Vec<_> = head.headers().get_all(name).collect();
-    values.into_iter().rev().map(|value| value.to_str().unwrap_or_default())
+/// What proxies have added, the last one first. A header that is given several times is one list (RFC 9110 section
+/// 5.6.1). None for an element that is no text: others can be read all the same.
+fn elements<'a>(head: &'a RequestHead, name: &HeaderName) -> impl Iterator<Item = Option<&'a str>> + use<'a> {
+    let lines: Vec<_> = head.headers().get_all(name).collect();
+    let elements = lines.into_iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+    elements
+        .map(<[u8]>::trim_ascii)
+        .filter(|element| !element.is_empty())
+        .map(|element| str::from_utf8(element).ok())
 }
 
 /// Goes from proxy to proxy for as long as they are trusted and tell.
@@ -68,13 +72,18 @@ fn nearest_stranger(
 
 /// Some proxies add the port: `192.0.2.1:4711`, `[2001:db8::1]:4711`.
 fn address(text: &str) -> Option<IpAddr> {
-    let text = text.trim();
     let with_port = |_| text.parse().map(|address: SocketAddr| address.ip());
-    Some(text.parse::<IpAddr>().or_else(with_port).ok()?.to_canonical())
+    let without_port = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    Some(without_port.parse::<IpAddr>().or_else(with_port).ok()?.to_canonical())
 }
 
-fn node(element: Forwarded<'_>) -> Option<IpAddr> {
-    Some(element.forwarded_for?.ip()?.to_canonical())
+/// One that names two was put together by somebody who should not: a client, through its `Host`.
+fn node(element: &str) -> Option<IpAddr> {
+    let names = element.split(';').filter(|pair| pair.trim().to_ascii_lowercase().starts_with("for="));
+    if names.count() > 1 {
+        return None;
+    }
+    Some(rfc7239::parse(element).next()?.ok()?.forwarded_for?.ip()?.to_canonical())
 }
 
 #[cfg(test)]
@@ -120,6 +129,7 @@ mod tests {
         assert_eq!(x("10.0.0.1", &["198.51.100.7:4711"]), "198.51.100.7");
         assert_eq!(x("[2001:db8::1]", &["2001:db8::2"]), "2001:db8::2");
         assert_eq!(x("10.0.0.1", &["[2001:db8::2]:4711"]), "2001:db8::2");
+        assert_eq!(x("10.0.0.1", &["[2001:db8::2]"]), "2001:db8::2");
         assert_eq!(x("[::ffff:10.0.0.1]", &["::ffff:198.51.100.7"]), "198.51.100.7");
         assert_eq!(rfc("10.0.0.1", &["proto=https;For=\"[2001:db8::2]:4711\";host=a"]), "2001:db8::2");
     }
@@ -127,6 +137,7 @@ mod tests {
     #[test]
     fn what_stands_left_of_the_first_stranger_counts_for_nothing() {
         assert_eq!(x("10.0.0.1", &["1.1.1.1, 198.51.100.7, 10.2.0.1 ,10.3.0.1"]), "198.51.100.7");
+        assert_eq!(x("10.0.0.1", &["1.1.1.1, \u{e9}, 198.51.100.7,, "]), "198.51.100.7");
         assert_eq!(x("10.0.0.1", &["1.1.1.1", "10.4.0.1, 198.51.100.7", "10.2.0.1"]), "198.51.100.7");
         assert_eq!(rfc("10.0.0.1", &["for=\"1.1.1.1, for=198.51.100.7", "for=10.2.0.1"]), "198.51.100.7");
     }
@@ -140,10 +151,17 @@ mod tests {
 
     #[test]
     fn a_proxy_that_does_not_tell_stands_for_its_clients() {
-        for header in ["", "unknown", "1.1.1.1,", "1.1.1.1, _hidden", "for=1.1.1.1"] {
+        for header in ["", "unknown", "1.1.1.1, x", "1.1.1.1, _hidden", "for=1.1.1.1", "1.1.1.1, \u{e9}"] {
             assert_eq!(x("10.0.0.1", &[header]), "10.0.0.1", "{header}");
         }
-        for header in ["", "for=unknown", "for=1.1.1.1, proto=http", "for=1.1.1.1, nonsense"] {
+        for header in [
+            "",
+            "for=2.2.2.2;for=1.1.1.1",
+            "for=1.1.1.1;host=a;For=2.2.2.2",
+            "for=unknown",
+            "for=1.1.1.1, proto=http",
+            "for=1.1.1.1, nonsense",
+        ] {
             assert_eq!(rfc("10.0.0.1", &[header]), "10.0.0.1", "{header}");
         }
         assert_eq!(x("10.0.0.1", &["10.9.0.1"]), "10.9.0.1");

@@ -2,7 +2,7 @@
 //! to the listed origins, errors included.
 
 use actix_cors::Cors;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 
 /// How long a browser may remember a preflight, in seconds.
 const PREFLIGHT_AGE: usize = 3600;
@@ -18,6 +18,7 @@ pub fn listed(origins: &[String]) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST"])
         .allowed_headers(headers)
+        .expose_headers([RETRY_AFTER])
         .max_age(PREFLIGHT_AGE)
         // A request from elsewhere is answered without the headers, which the browser then hides from the page.
         .block_on_origin_mismatch(false);

@@ -65,7 +65,9 @@ impl HttpError {
     /// `Retry-After`, in seconds.
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::OAuth(OAuthError::TooManyRequests(locked)) => Some(locked.retry_after.as_secs().max(1)),
+            Self::OAuth(OAuthError::TooManyRequests { retry_after, .. }) => {
+                Some(retry_after.as_secs().max(1))
+            }
             Self::OAuth(OAuthError::Unavailable(_)) => Some(RETRY_SECONDS),
             _ => None,
         }
@@ -79,7 +81,7 @@ impl ResponseError for HttpError {
                 OAuthError::NoClient | OAuthError::InvalidClient { .. } | OAuthError::InvalidToken(_) => {
                     StatusCode::UNAUTHORIZED
                 }
-                OAuthError::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
+                OAuthError::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
                 OAuthError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
                 OAuthError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
                 _ => StatusCode::BAD_REQUEST,

@@ -1,7 +1,7 @@
 //! From an HTTP request to [`oauth::Request`]: a form in the body, nothing secret in the query.
 
 use actix_web::dev::Payload;
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::header::{AUTHORIZATION, USER_AGENT};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use std::future::Future;
@@ -11,10 +11,13 @@ use tokio::time::timeout;
 use super::address::client_address;
 use super::error::HttpError;
 use crate::app::App;
-use crate::oauth::{self, Form, OAuthError};
+use crate::config::ServerSettings;
+use crate::oauth::{self, Form, OAuthError, Requester};
 
 /// Longer bodies are refused.
 const MAX_BODY: usize = 64 * 1024;
+/// Longer names of browsers are cut.
+const MAX_USER_AGENT: usize = 200;
 const FORM: &str = "application/x-www-form-urlencoded";
 /// What must never stand in a URL: it ends up in logs and histories (RFC 6749 section 2.3.1).
 const ONLY_IN_BODY: [&str; 8] = [
@@ -51,10 +54,19 @@ impl FromRequest for FormRequest {
             let body = payload.map_err(|_| unreadable())?.to_bytes_limited(MAX_BODY);
             let body = timeout(settings.request_timeout, body).await.map_err(|_| HttpError::TooSlow)?;
             let body = body.map_err(|_| HttpError::TooLarge)?.map_err(|_| unreadable())?;
-            let address = client_address(request.head(), settings);
-            Ok(Self(oauth::Request { authorization, form: Form::parse(&body)?, address }))
+            Ok(Self(oauth::Request {
+                authorization,
+                form: Form::parse(&body)?,
+                from: requester(&request, settings),
+            }))
         })
     }
+}
+
+fn requester(request: &HttpRequest, settings: &ServerSettings) -> Requester {
+    let user_agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
+    let user_agent = user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect());
+    Requester { address: client_address(request.head(), settings), user_agent }
 }
 
 /// The `Authorization` header, at most one.

@@ -74,15 +74,13 @@ pub(super) async fn identify(
         Some(client) => Some(client.clone()),
         None => find(store, presented.iter().map(|(id, _)| id.clone()).collect()).await?,
     };
-    let check = || verify(client.as_ref(), &presented, basic);
-    let checked = match presented.first() {
-        Some((id, Some(_))) => {
+    if let Err(error) = verify(client.as_ref(), &presented, basic) {
+        if let Some((id, Some(_))) = presented.first() {
             let id = client.as_ref().map_or(id, |client| &client.id);
-            issuer.lockout.guard_client(id, request.address, check).await?
+            issuer.lockout.count_wrong_secret(id, request.from.address).await?;
         }
-        _ => check(),
-    };
-    checked?;
+        return Err(error);
+    }
     Ok(client.map(|client| {
         tracing::Span::current().record("client", client.id.as_str());
         AuthenticatedClient { client, basic }

@@ -1,7 +1,9 @@
 //! What a client may learn of a refusal (RFC 6749 section 5.2), and what the log learns beside it. `http::error` gives
 //! each its status.
 
-use crate::accounts::lockout::Locked;
+use std::time::Duration;
+
+use crate::accounts::lockout::{Denied, Limit};
 use crate::accounts::password::HashError;
 use crate::keys::KeyError;
 use crate::store::StoreError;
@@ -43,8 +45,13 @@ pub enum OAuthError {
     #[error("invalid_token: {0}")]
     InvalidToken(Reason),
     /// Too many wrong guesses were made at a secret; this one was not looked at.
-    #[error("too_many_requests: {0}")]
-    TooManyRequests(Locked),
+    #[error("too_many_requests: too many wrong guesses {limit}")]
+    TooManyRequests {
+        /// What is full.
+        limit: Limit,
+        /// How long the next guess must wait.
+        retry_after: Duration,
+    },
     /// A part that is needed is down or busy; a retry may succeed. Nothing was done, unless a commit got no answer.
     #[error("temporarily_unavailable: {0}")]
     Unavailable(String),
@@ -103,7 +110,7 @@ impl OAuthError {
             Self::InvalidScope(_) => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::InvalidToken(_) => "invalid_token",
-            Self::TooManyRequests(_) => "too_many_requests",
+            Self::TooManyRequests { .. } => "too_many_requests",
             Self::Unavailable(_) => "temporarily_unavailable",
             Self::Internal(_) => "server_error",
         }
@@ -126,7 +133,7 @@ impl OAuthError {
             Self::InvalidTarget => "the resource is not one of the client's audiences",
             Self::InvalidToken(Reason::Missing) => "no bearer token is given",
             Self::InvalidToken(_) => "the access token is invalid, expired or revoked",
-            Self::TooManyRequests(_) => "too many wrong attempts; try again later",
+            Self::TooManyRequests { .. } => "too many wrong attempts; try again later",
             Self::Unavailable(_) => "a needed part is busy or unavailable; try again",
             Self::Internal(_) => "an internal error",
         }
@@ -158,9 +165,12 @@ impl From<KeyError> for OAuthError {
     }
 }
 
-impl From<Locked> for OAuthError {
-    fn from(locked: Locked) -> Self {
-        Self::TooManyRequests(locked)
+impl From<Denied> for OAuthError {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Locked { limit, retry_after } => Self::TooManyRequests { limit, retry_after },
+            Denied::Busy => Self::Unavailable(denied.to_string()),
+        }
     }
 }
 

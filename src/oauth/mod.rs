@@ -38,8 +38,17 @@ pub struct Request {
     pub authorization: Option<String>,
     /// The form in the body.
     pub form: Form,
-    /// The client's.
+    /// Who sent it.
+    pub from: Requester,
+}
+
+/// Where a request comes from.
+#[derive(Clone, Debug)]
+pub struct Requester {
+    /// The client's address.
     pub address: IpAddr,
+    /// What the software at it calls itself, for people to recognise a login by.
+    pub user_agent: Option<String>,
 }
 
 /// Issues, revokes and tells about tokens. Clones share everything.
@@ -76,7 +85,7 @@ impl Issuer {
         let client = client_auth::authenticate(self, store, request, shown.as_ref()).await?;
         match asked? {
             TokenRequest::Password(asked) => {
-                password_grant::run(self, store, &client, asked, request.address).await
+                password_grant::run(self, store, &client, asked, &request.from).await
             }
             TokenRequest::RefreshToken(asked) => {
                 refresh_token_grant::run(self, &client, shown, &asked.asked).await

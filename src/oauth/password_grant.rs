@@ -6,7 +6,8 @@ use secrecy::ExposeSecret;
 
 use super::client_auth::AuthenticatedClient;
 use super::request::PasswordRequest;
-use super::{Issuer, OAuthError, Reason, TokenResponse, issue, rules};
+use super::{Issuer, OAuthError, Reason, Requester, TokenResponse, issue, rules};
+use crate::accounts::lockout::network;
 use crate::accounts::password::{Password, Place, Verdict};
 use crate::accounts::{Client, Grant, User, username};
 use crate::clock::Timestamp;
@@ -24,19 +25,22 @@ pub(super) async fn run(
     store: &Store,
     client: &AuthenticatedClient,
     request: PasswordRequest,
-    from: IpAddr,
+    from: &Requester,
 ) -> Result<TokenResponse, OAuthError> {
     if !client.grants.contains(&Grant::Password) {
         return Err(OAuthError::UnauthorizedClient("the client may not use the password grant"));
     }
     // Whom there is no room for costs nothing more.
-    let place = issuer.passwords.reserve()?;
+    issuer.passwords.check_room()?;
     // What can be refused without a hash is refused before it.
     if let Some(scope) = rules::requested_scope(&request.asked)? {
         rules::within(scope, &client.scopes)?;
     }
     let audience = rules::audience(&request.asked, &issue::allowed_audience(issuer, client))?;
-    let attempt = issuer.lockout.admit(&request.username, from).await?;
+    let is_familiar = is_familiar(store, &request.username, from.address);
+    let attempt = issuer.lockout.admit(&request.username, from.address, is_familiar).await?;
+    // Not before: those that wait for each other take no room from anybody else.
+    let place = issuer.passwords.reserve()?;
     let verified = match verify(issuer, store, place, &request).await {
         Ok(verified) => {
             attempt.succeed().await;
@@ -61,6 +65,8 @@ pub(super) async fn run(
         scope: scope.to_string(),
         resource: (!request.asked.resource.is_empty()).then(|| audience.join(" ")),
         amr: AMR,
+        address: from.address.to_string(),
+        user_agent: from.user_agent.clone(),
     };
     let row = session::open(id, opening, &policy, now);
     let login = issue::Login {
@@ -78,6 +84,15 @@ pub(super) async fn run(
         return Ok(response.with_refresh_token(refresh_token));
     }
     Ok(response)
+}
+
+/// Whether the account was used from this network, as far as its sessions remember. As much work for one that there
+/// is not.
+async fn is_familiar(store: &Store, name: &str, from: IpAddr) -> bool {
+    let key = username::canonical(name).unwrap_or_default();
+    let addresses = store.read(move |conn| sessions::addresses(conn, &key)).await.unwrap_or_default();
+    let of_network = |text: &String| text.parse().is_ok_and(|address| network(address) == network(from));
+    addresses.iter().any(of_network)
 }
 
 /// A user whose password was right.

@@ -39,6 +39,10 @@ pub struct SessionRow {
     pub closed_at: Option<i64>,
     /// Why it was closed.
     pub close_reason: Option<String>,
+    /// The address that the login came from; none: older than the column.
+    pub address: Option<String>,
+    /// The `User-Agent` of the login.
+    pub user_agent: Option<String>,
 }
 
 /// Who won a compare-and-swap.
@@ -221,6 +225,14 @@ pub fn list(
         }
     };
     Ok(rows?)
+}
+
+/// The addresses that a user's newest logins came from, by the username's canonical form.
+pub fn addresses(conn: &mut Conn, username_key: &str) -> Result<Vec<String>, StoreError> {
+    const NEWEST: i64 = 100;
+    let query = sessions::table.inner_join(users::table).filter(users::username_key.eq(username_key));
+    let newest = query.order(sessions::created_at.desc()).limit(NEWEST).select(sessions::address);
+    Ok(newest.load::<Option<String>>(conn)?.into_iter().flatten().collect())
 }
 
 /// Deletes at most `limit` sessions that ended before `time`, and counts them.

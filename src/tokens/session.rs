@@ -84,6 +84,10 @@ pub struct Session {
     pub ends_at: Timestamp,
     /// Whether it still yields tokens.
     pub state: SessionState,
+    /// The address that the login came from.
+    pub address: Option<String>,
+    /// The `User-Agent` of the login.
+    pub user_agent: Option<String>,
 }
 
 impl Session {
@@ -109,6 +113,8 @@ impl Session {
                     reason: row.close_reason.clone().unwrap_or_default(),
                 },
             },
+            address: row.address.clone(),
+            user_agent: row.user_agent.clone(),
         })
     }
 
@@ -144,6 +150,10 @@ pub struct Opening {
     pub resource: Option<String>,
     /// How the user authenticated.
     pub amr: &'static str,
+    /// From which address.
+    pub address: String,
+    /// With which software, by its own word.
+    pub user_agent: Option<String>,
 }
 
 /// What a presented refresh token is to its session.
@@ -193,6 +203,8 @@ pub fn open(id: SessionId, opening: Opening, policy: &Policy, now: Timestamp) ->
         ends_at: ends_at.as_unix(),
         closed_at: None,
         close_reason: None,
+        address: Some(opening.address),
+        user_agent: opening.user_agent,
     }
 }
 

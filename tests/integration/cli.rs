@@ -188,6 +188,7 @@ async fn sessions_are_listed_and_closed_beside_a_running_server() {
     let place = Place::of(&service);
     let logins = [service.login().await, service.login().await, service.login().await];
     let listed = place.run("sessions list --user alice --json").json();
+    assert_eq!(listed[0]["address"], "127.0.0.1");
     assert_eq!(listed.as_array().unwrap().len(), 3);
     let (claims, _) = super::support::decode(logins[0].text("access_token"));
     let id = claims["sid"].as_str().unwrap();

@@ -113,10 +113,10 @@ async fn a_stranger_does_not_lock_the_owner_out() {
 #[actix_rt::test]
 async fn a_network_of_ipv6_is_what_one_subscriber_has() {
     let service = service(&[BEHIND_A_PROXY]).await;
-    service.err(4, "2001:db8:0:1::1", "alice").await;
-    service.err(1, "[2001:db8:0:1:ffff::2]:443", "alice").await;
-    assert_put_off(&service.guess_from("2001:db8:0:1::3", "alice", PASSWORD).await, 2);
-    service.guess_from("2001:db8:0:2::1", "alice", PASSWORD).await.assert_ok();
+    service.err(4, "2001:db8:0:100::1", "alice").await;
+    service.err(1, "[2001:db8:0:1ff:ffff::2]:443", "alice").await;
+    assert_put_off(&service.guess_from("2001:db8:0:142::3", "alice", PASSWORD).await, 2);
+    service.guess_from("2001:db8:0:200::1", "alice", PASSWORD).await.assert_ok();
 }
 
 #[actix_rt::test]
@@ -143,10 +143,26 @@ async fn guesses_from_many_networks_are_counted_together() {
     for number in 0..3 {
         service.err(4, &format!("203.0.113.{number}"), "alice").await;
     }
-    assert_put_off(&service.guess_from(ELSEWHERE, "alice", "wrong").await, 2);
-    service.pass(2);
+    assert_put_off(&service.guess_from(ELSEWHERE, "alice", "wrong").await, 900);
+    // Until one is forgiven.
+    service.pass(900);
     service.err(1, ELSEWHERE, "alice").await;
-    assert_put_off(&service.guess_from(ELSEWHERE, "alice", "wrong").await, 4);
+    assert_put_off(&service.guess_from(ELSEWHERE, "alice", "wrong").await, 900);
+    service.err(4, ELSEWHERE, "bob").await;
+}
+
+#[actix_rt::test]
+async fn an_attack_from_many_networks_keeps_the_owner_out_of_none_that_the_account_was_used_from() {
+    let service = service(&[BEHIND_A_PROXY, ("limits.account_attempts", "12")]).await;
+    service.guess_from(HOME, "alice", PASSWORD).await.assert_ok();
+    for number in 0..3 {
+        service.err(4, &format!("2001:db8:{number}::1"), "alice").await;
+    }
+    assert_put_off(&service.guess_from(ELSEWHERE, "alice", PASSWORD).await, 900);
+    service.guess_from(HOME, "alice", PASSWORD).await.assert_ok();
+    // Somebody there who is not the owner has no more guesses than elsewhere.
+    service.err(5, HOME, "alice").await;
+    assert_put_off(&service.guess_from(HOME, "alice", PASSWORD).await, 2);
 }
 
 #[actix_rt::test]
@@ -208,23 +224,36 @@ async fn guesses_of_clients_that_hang_up_leave_nothing_behind() {
 }
 
 #[actix_rt::test]
-async fn wrong_client_secrets_are_limited_like_passwords() {
+async fn wrong_client_secrets_are_limited_like_passwords_but_never_keep_a_right_one_out() {
     let service = service(&[BEHIND_A_PROXY]).await;
     let secret = service.confidential("api").await;
-    let form = [("grant_type", "client_credentials")];
-    for _ in 0..5 {
-        service.post_as(("api", "wrong"), "/token", &form).await.assert_error(401, "invalid_client");
+    let form = [("grant_type", "client_credentials"), ("token", "x")];
+    for client in ["api", "nobody"] {
+        for _ in 0..5 {
+            service.post_as((client, "wrong"), "/token", &form).await.assert_error(401, "invalid_client");
+        }
+        for path in ["/token", "/introspect", "/revoke"] {
+            assert_put_off(&service.post_as((client, "wrong"), path, &form).await, 2);
+        }
+        service.pass(2);
+        service.post_as((client, "wrong"), "/token", &form).await.assert_error(401, "invalid_client");
+        assert_put_off(&service.post_as((client, "wrong"), "/token", &form).await, 4);
     }
-    for path in ["/token", "/introspect", "/revoke"] {
-        let token = [("grant_type", "client_credentials"), ("token", "x")];
-        assert_put_off(&service.post_as(("api", &secret), path, &token).await, 2);
-    }
-    service.pass(2);
+    // Another instance of the client may be the one that errs.
     service.post_as(("api", &secret), "/token", &form).await.assert_ok();
-    for _ in 0..5 {
-        service.post_as(("nobody", "wrong"), "/token", &form).await.assert_error(401, "invalid_client");
-    }
-    assert_put_off(&service.post_as(("nobody", "wrong"), "/token", &form).await, 2);
+}
+
+#[actix_rt::test]
+async fn whoever_logs_in_many_times_at_once_leaves_room_for_others() {
+    let service = service(&[("password.queue", "4"), ("password.max_concurrent", "6")]).await;
+    service.user("bob").await;
+    let flood = join_all((0..200).map(|_| service.guess("alice", PASSWORD)));
+    let other = async {
+        for _ in 0..20 {
+            service.guess("bob", PASSWORD).await.assert_ok();
+        }
+    };
+    futures_util::future::join(flood, other).await;
 }
 
 #[actix_rt::test]

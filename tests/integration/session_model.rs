@@ -161,6 +161,8 @@ fn the_store_agrees_with_the_model_over_random_histories() {
             scope: String::new(),
             resource: None,
             amr: "pwd",
+            address: "127.0.0.1".to_owned(),
+            user_agent: None,
         };
         let row = session::open(id, opening, &policy, start);
         let model = Model {

@@ -2,19 +2,19 @@
 //! leaves neither a guess that is never settled nor one that does not count.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use super::table::{Change, Key};
+use super::table::Key;
 use super::tally::{Admission, Policy, Tally, Verdict};
-use super::{PAUSE, Shared};
+use super::{PAUSE, Refusal, Shared};
+use crate::clock::Timestamp;
 
 /// An admitted guess. One that is dropped, because whoever made it hung up or was told nothing, does not count.
 #[derive(Debug)]
 #[must_use]
-pub struct Attempt(pub(super) Vec<Turn>);
+pub struct Attempt(pub(super) Vec<Admitted>);
 
 impl Attempt {
     /// The guess was right.
@@ -28,7 +28,8 @@ impl Attempt {
     }
 
     async fn end(self, verdict: Verdict) {
-        let endings: Vec<_> = self.0.into_iter().filter_map(|mut turn| turn.settle(verdict)).collect();
+        let endings: Vec<_> =
+            self.0.into_iter().filter_map(|mut admitted| admitted.settle(verdict)).collect();
         for ending in endings {
             let _ = ending.await;
         }
@@ -36,58 +37,55 @@ impl Attempt {
 }
 
 /// What one tally has admitted.
-pub(super) struct Turn(Option<(Arc<Shared>, Key, Policy)>);
+pub(super) struct Admitted(Option<(Arc<Shared>, Key, Policy, Timestamp)>);
 
-impl std::fmt::Debug for Turn {
+impl std::fmt::Debug for Admitted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Turn")
+        f.write_str("Admitted")
     }
 }
 
-/// Waits until a tally admits a guess; or how long nothing will be admitted.
-pub(super) async fn turn(shared: &Arc<Shared>, key: Key, policy: Policy) -> Result<Turn, Duration> {
+/// Asks a tally for admission, again and again while others are being looked at.
+pub(super) async fn admit(shared: &Arc<Shared>, key: Key, policy: Policy) -> Result<Admitted, Refusal> {
+    let mut waiting = None;
     loop {
-        match tokio::spawn(ask(Arc::clone(shared), key, policy)).await {
-            Ok(Ok(turn)) => return Ok(turn),
-            Ok(Err(Some(wait))) => return Err(wait),
-            Ok(Err(None)) => shared.table.settled(&key, PAUSE).await,
-            // The runtime is ending.
-            Err(_) => return Err(PAUSE),
+        // The runtime is ending if this fails.
+        let asked = tokio::spawn(ask(Arc::clone(shared), key, policy)).await.unwrap_or(Err(Refusal::Busy));
+        if !matches!(asked, Err(Refusal::Busy)) {
+            return asked;
         }
+        if waiting.is_none() {
+            waiting = Some(shared.waiting.try_acquire().map_err(|_| Refusal::Busy)?);
+        }
+        shared.table.settled(&key, PAUSE).await;
     }
 }
 
-/// Without a wait: not before others are settled.
-async fn ask(shared: Arc<Shared>, key: Key, policy: Policy) -> Result<Turn, Option<Duration>> {
-    let admit = |tally: Tally, policy| {
-        let (tally, outcome) = tally.admit(policy, shared.clock.now());
-        Change { tally, outcome }
-    };
-    match shared.table.share(&key, policy, admit).await {
-        Admission::Admitted => Ok(Turn(Some((shared, key, policy)))),
-        Admission::Busy => Err(None),
-        Admission::Refused(wait) => Err(Some(wait)),
+async fn ask(shared: Arc<Shared>, key: Key, policy: Policy) -> Result<Admitted, Refusal> {
+    let admit = |tally: &Tally, policy| tally.admit(policy, shared.clock.now());
+    match shared.table.change(&key, policy, admit).await {
+        Admission::Admitted(since) => Ok(Admitted(Some((shared, key, policy, since)))),
+        Admission::Busy => Err(Refusal::Busy),
+        Admission::Refused(wait) => Err(Refusal::Wait(wait)),
     }
 }
 
-impl Turn {
+impl Admitted {
     /// Where there is no runtime any more, the lease ends by itself.
     fn settle(&mut self, verdict: Verdict) -> Option<JoinHandle<()>> {
         let runtime = Handle::try_current().ok()?;
-        let (shared, key, policy) = self.0.take()?;
+        let (shared, key, policy, since) = self.0.take()?;
         Some(runtime.spawn(async move {
-            let settle = |tally: Tally, policy| Change {
-                tally: tally.settle(verdict, policy, shared.clock.now()),
-                outcome: (),
-            };
-            shared.table.share(&key, policy, settle).await;
+            let settle =
+                |tally: &Tally, policy| (tally.settle(verdict, since, policy, shared.clock.now()), ());
+            shared.table.change(&key, policy, settle).await;
             shared.table.note_settled(&key);
         }))
     }
 }
 
-impl Drop for Turn {
+impl Drop for Admitted {
     fn drop(&mut self) {
-        drop(self.settle(Verdict::Untold));
+        drop(self.settle(Verdict::Abandoned));
     }
 }

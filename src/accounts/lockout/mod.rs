@@ -9,16 +9,18 @@ mod table;
 mod tally;
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub use attempt::Attempt;
-use attempt::turn;
+use attempt::admit;
 pub use metrics::LockoutMetrics;
 use sha2::{Digest, Sha256};
-use table::{Change, Key, Table};
+use table::{Key, Table};
 use tally::{Admission, Counts, Policy, Tally, Verdict};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::username;
@@ -27,18 +29,32 @@ use crate::config::LimitSettings;
 use crate::store::Redis;
 
 /// How long a guess waits for others to be settled.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long until it looks whether another instance has settled one; of its own it hears.
-const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(100);
+/// Guesses that may wait so at once.
+const WAITING: usize = 256;
 
-/// Too many wrong guesses were made.
+/// Why a guess is not looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many wrong guesses {limit}")]
-pub struct Locked {
-    /// What is full.
-    pub limit: Limit,
-    /// How long the next guess must wait.
-    pub retry_after: Duration,
+pub enum Denied {
+    /// Too many wrong ones were made.
+    #[error("too many wrong guesses {limit}")]
+    Locked {
+        /// What is full.
+        limit: Limit,
+        /// How long the next guess must wait.
+        retry_after: Duration,
+    },
+    /// As many as may be wrong are being looked at already. Worth a retry.
+    #[error("too many guesses at once")]
+    Busy,
+}
+
+/// Why a tally does not admit a guess.
+enum Refusal {
+    Busy,
+    Wait(Duration),
 }
 
 /// What wrong guesses are counted for.
@@ -86,6 +102,9 @@ struct Shared {
     settings: LimitSettings,
     clock: Clock,
     table: Table,
+    /// Apart, so that guesses that cost no hash push none of the others out.
+    clients: Table,
+    waiting: Semaphore,
     refusals: [AtomicU64; Limit::ALL.len()],
 }
 
@@ -98,44 +117,58 @@ impl std::fmt::Debug for Lockout {
 impl Lockout {
     /// With no guesses but those that Redis remembers.
     pub fn new(settings: LimitSettings, clock: Clock, redis: Redis) -> Self {
-        Self(Arc::new(Shared { settings, clock, table: Table::new(redis), refusals: Default::default() }))
+        Self(Arc::new(Shared {
+            settings,
+            clock,
+            table: Table::new(redis),
+            clients: Table::new(Redis::default()),
+            waiting: Semaphore::new(WAITING),
+            refusals: Default::default(),
+        }))
     }
 
     /// Admits a guess at the password of an account, whether or not there is one of this name. At most as many are
-    /// admitted at once as may be wrong: more wait for their turn.
-    pub async fn admit(&self, name: &str, from: IpAddr) -> Result<Attempt, Locked> {
-        let mut admitted = Vec::new();
-        for (limit, key) in keys(name, &network(from)) {
-            if let Some(policy) = self.0.policy(limit) {
-                let turn = timeout(PATIENCE, turn(&self.0, key, policy)).await;
-                let turn = turn.unwrap_or(Err(Duration::from_secs(1)));
-                admitted.push(turn.map_err(|wait| self.0.locked(limit, wait))?);
+    /// admitted at once as may be wrong: more wait for their turn. `is_familiar` is asked when too many were wrong from
+    /// everywhere; it lets in a network all the same from which the account was used before.
+    pub async fn admit(
+        &self,
+        name: &str,
+        from: IpAddr,
+        is_familiar: impl Future<Output = bool>,
+    ) -> Result<Attempt, Denied> {
+        let mut is_familiar = pin!(is_familiar);
+        let all = async {
+            let mut admitted = Vec::new();
+            for (limit, key) in keys(name, from) {
+                let Some(policy) = self.0.policy(limit) else { continue };
+                match admit(&self.0, key, policy).await {
+                    Ok(one) => admitted.push(one),
+                    Err(_) if limit == Limit::Account && is_familiar.as_mut().await => {}
+                    Err(Refusal::Busy) => return Err(Denied::Busy),
+                    Err(Refusal::Wait(wait)) => return Err(self.0.locked(limit, wait)),
+                }
             }
-        }
-        Ok(Attempt(admitted))
+            Ok(Attempt(admitted))
+        };
+        timeout(PATIENCE, all).await.unwrap_or(Err(Denied::Busy))
     }
 
-    /// Runs `check` on the secret that somebody gave for a client, unless too many were wrong. Only this instance
-    /// counts: such secrets are 256 random bits, and clients, which show theirs all the time, need not wait for Redis.
-    pub async fn guard_client<T, E>(
-        &self,
-        id: &str,
-        from: IpAddr,
-        check: impl FnOnce() -> Result<T, E>,
-    ) -> Result<Result<T, E>, Locked> {
-        let Some(policy) = self.0.policy(Limit::Client) else { return Ok(check()) };
-        let (key, now) = (key(Limit::Client, &[id, &network(from)]), self.0.clock.now());
-        let guess = |tally: Tally| match tally.admit(policy, now) {
-            (admitted, Admission::Admitted) => {
-                let checked = check();
-                let verdict = if checked.is_ok() { Verdict::Right } else { Verdict::Wrong };
-                Change { tally: admitted.settle(verdict, policy, now), outcome: Ok(checked) }
-            }
-            (tally, Admission::Refused(wait)) => Change { tally, outcome: Err(wait) },
+    /// Counts a wrong secret of a client, known or not. Too many are told so, but a right one is never refused: it is 256
+    /// random bits, which nobody guesses, and another instance of the client may be the one that errs. For the same
+    /// reason each instance of the issuer counts by itself.
+    pub async fn count_wrong_secret(&self, client: &str, from: IpAddr) -> Result<(), Denied> {
+        let Some(policy) = self.0.policy(Limit::Client) else { return Ok(()) };
+        let (key, now) = (key(Limit::Client, &[client, &network(from)]), self.0.clock.now());
+        let count = |tally: &Tally, policy| match tally.admit(policy, now) {
+            (tally, Admission::Admitted(since)) => (tally.settle(Verdict::Wrong, since, policy, now), None),
+            (tally, Admission::Refused(wait)) => (tally, Some(wait)),
             // None is ever left unsettled.
-            (tally, Admission::Busy) => Change { tally, outcome: Err(PAUSE) },
+            (tally, Admission::Busy) => (tally, None),
         };
-        self.0.table.own(&key, guess).await.map_err(|wait| self.0.locked(Limit::Client, wait))
+        match self.0.clients.change(&key, policy, count).await {
+            Some(wait) => Err(self.0.locked(Limit::Client, wait)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -143,28 +176,29 @@ impl Shared {
     /// None: nothing is counted.
     fn policy(&self, limit: Limit) -> Option<Policy> {
         let LimitSettings { attempts, account_attempts, address_attempts, .. } = self.settings;
-        let growing = self.settings.longest_delay;
+        let (long, short) = (self.settings.longest_delay, self.settings.address_interval);
         let (attempts, interval, counts) = match limit {
-            Limit::AccountFromNetwork | Limit::Client => (attempts, growing, Counts::Consecutive),
-            Limit::Account => (account_attempts, growing, Counts::Consecutive),
-            Limit::Network => (address_attempts, self.settings.address_interval, Counts::All),
+            Limit::AccountFromNetwork | Limit::Client => (attempts, long, Counts::Consecutive),
+            // A right guess ends no row: strangers would learn from it that there was one.
+            Limit::Account => (account_attempts, long, Counts::All),
+            Limit::Network => (address_attempts, short, Counts::All),
         };
         (attempts > 0).then_some(Policy { attempts, interval, counts })
     }
 
-    fn locked(&self, limit: Limit, retry_after: Duration) -> Locked {
+    fn locked(&self, limit: Limit, retry_after: Duration) -> Denied {
         self.refusals[limit as usize].fetch_add(1, Ordering::Relaxed);
-        Locked { limit, retry_after }
+        Denied::Locked { limit, retry_after }
     }
 }
 
 /// The wider ones first: whoever is refused there touches no account.
-fn keys(name: &str, network: &str) -> [(Limit, Key); 3] {
+fn keys(name: &str, from: IpAddr) -> [(Limit, Key); 3] {
     let canonical = username::canonical(name);
-    let name = canonical.as_deref().unwrap_or(name);
+    let (name, network) = (canonical.as_deref().unwrap_or(name), network(from));
     [
-        (Limit::Network, key(Limit::Network, &[network])),
-        (Limit::AccountFromNetwork, key(Limit::AccountFromNetwork, &[name, network])),
+        (Limit::Network, key(Limit::Network, &[&network])),
+        (Limit::AccountFromNetwork, key(Limit::AccountFromNetwork, &[name, &network])),
         (Limit::Account, key(Limit::Account, &[name])),
     ]
 }
@@ -180,10 +214,10 @@ fn key(limit: Limit, names: &[&str]) -> Key {
     key
 }
 
-/// What belongs to one subscriber: an IPv4 address, or an IPv6 /64.
-fn network(address: IpAddr) -> String {
+/// What belongs to one subscriber: an IPv4 address, or an IPv6 /56.
+pub fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).to_string(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 72 << 72).to_string(),
     }
 }

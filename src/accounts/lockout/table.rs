@@ -2,6 +2,7 @@
 //! Redis. Bounded: the ones that were not touched for longest are forgotten first.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify};
@@ -15,17 +16,16 @@ pub(super) type Key = [u8; 16];
 
 /// Locks, so that keys seldom wait for each other.
 const SHARDS: usize = 64;
-/// Tallies in one of the two halves of a shard, of some 70 bytes each: 10 MiB in all.
+/// Tallies in one of the two halves of a shard, of some 100 bytes each: 12 MiB in all.
 const HALF: usize = 1024;
 /// How often a change is tried again because another instance was quicker.
 const TRIES: usize = 16;
 
-/// In Redis, a tally of no guesses in place of one of some.
-const CLEARED: &str = "0";
-
-/// All tallies.
+/// All tallies of a kind.
 pub(super) struct Table {
     shards: Vec<Shard>,
+    /// Nobody outside can tell which keys share a shard.
+    hasher: RandomState,
     redis: Redis,
 }
 
@@ -35,55 +35,36 @@ struct Shard {
     settled: Notify,
 }
 
-/// What a change comes to.
-pub(super) struct Change<T> {
-    pub tally: Tally,
-    pub outcome: T,
-}
-
 impl Table {
+    /// Without a Redis, the tallies are this instance's own.
     pub(super) fn new(redis: Redis) -> Self {
-        Self { shards: (0..SHARDS).map(|_| Shard::default()).collect(), redis }
+        Self { shards: (0..SHARDS).map(|_| Shard::default()).collect(), hasher: RandomState::new(), redis }
     }
 
-    /// Changes a tally that all instances share. The change is told the policy, and may be asked several times.
-    pub(super) async fn share<T>(
+    /// Changes a tally. The change is told the policy, which is stricter while other instances cannot be asked, and may
+    /// be asked several times. What Redis says goes: if it was emptied, all is forgiven.
+    pub(super) async fn change<T>(
         &self,
         key: &Key,
         policy: Policy,
-        change: impl Fn(Tally, Policy) -> Change<T>,
+        change: impl Fn(&Tally, Policy) -> (Tally, T),
     ) -> T {
         let mut tallies = self.shard(key).tallies.lock().await;
         let mut known = tallies.get(key);
-        let mut stored = known.encode();
         for _ in 0..TRIES {
-            let Change { tally, outcome } = change(known, policy);
-            let (new, life) = written(known, tally, policy);
-            match self.redis.swap(&name(key), &stored, &new, life).await {
+            let (tally, outcome) = change(&known, policy);
+            let (old, new) = (known.encode(), tally.encode());
+            match self.redis.swap(&name(key), &old, &new, tally.life(policy)).await {
                 Some(Ok(())) => {
                     tallies.put(key, tally);
                     return outcome;
                 }
-                Some(Err(found)) => {
-                    // What is cleared is written so. What is not there, Redis has lost, and this instance has not.
-                    if !found.is_empty() || !known.has_failed() {
-                        known = Tally::decode(&found);
-                    }
-                    stored = found;
-                }
+                Some(Err(found)) => known = Tally::decode(&found),
                 None => break,
             }
         }
         let policy = if self.redis.health().is_some() { stricter(policy) } else { policy };
-        let Change { tally, outcome } = change(known, policy);
-        tallies.put(key, tally);
-        outcome
-    }
-
-    /// Changes a tally that is this instance's own.
-    pub(super) async fn own<T>(&self, key: &Key, change: impl FnOnce(Tally) -> Change<T>) -> T {
-        let mut tallies = self.shard(key).tallies.lock().await;
-        let Change { tally, outcome } = change(tallies.get(key));
+        let (tally, outcome) = change(&known, policy);
         tallies.put(key, tally);
         outcome
     }
@@ -99,16 +80,10 @@ impl Table {
     }
 
     fn shard(&self, key: &Key) -> &Shard {
-        &self.shards[usize::from(key[0]) % SHARDS]
+        #[allow(clippy::cast_possible_truncation)] // any part of a hash will do
+        let number = self.hasher.hash_one(key) as usize;
+        &self.shards[number % SHARDS]
     }
-}
-
-/// What goes into Redis, and for how long. Other instances remember wrong guesses for as long as they count.
-fn written(before: Tally, after: Tally, policy: Policy) -> (String, Duration) {
-    if after.is_blank() && before.has_failed() {
-        return (CLEARED.to_owned(), before.life(policy));
-    }
-    (after.encode(), after.life(policy))
 }
 
 /// Other instances cannot be asked, and each takes guesses.
@@ -129,7 +104,7 @@ struct Tallies {
 
 impl Tallies {
     fn get(&self, key: &Key) -> Tally {
-        self.young.get(key).or_else(|| self.old.get(key)).copied().unwrap_or_default()
+        self.young.get(key).or_else(|| self.old.get(key)).cloned().unwrap_or_default()
     }
 
     fn put(&mut self, key: &Key, tally: Tally) {

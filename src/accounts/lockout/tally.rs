@@ -7,15 +7,17 @@ use crate::clock::Timestamp;
 
 /// The first wait; each further wrong guess doubles it.
 const FIRST_DELAY: Duration = Duration::from_secs(2);
-/// A guess that has not been settled after this long never will be: its instance is gone.
-const LEASE: Duration = Duration::from_secs(60);
+/// A guess that has not been settled after this long never will be: its instance is gone, or was cut off.
+const LEASE: Duration = Duration::from_secs(10);
+/// More than these doublings mean nothing.
+const MAX_EXCESS: u32 = 32;
 
 /// How many wrong guesses are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Policy {
     /// Before the first wait, at least 1.
     pub attempts: u32,
-    /// After how long one is forgiven.
+    /// After how long one is forgiven, at least a second.
     pub interval: Duration,
     /// What is counted.
     pub counts: Counts,
@@ -29,21 +31,21 @@ pub(super) enum Counts {
     All,
 }
 
-/// Guesses, with the moments from which they are forgiven or forgotten, in Unix seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Guesses. Moments are Unix seconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     failed: u32,
+    /// From when on they are forgiven.
     failed_at: i64,
-    /// Admitted, and neither right nor wrong yet.
-    pending: u32,
-    admitted_at: i64,
+    /// When each was admitted that is neither right nor wrong yet.
+    pending: Vec<i64>,
 }
 
 /// Whether a guess may be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// It may, and must be settled.
-    Admitted,
+    /// It may, since this moment, and must be settled.
+    Admitted(Timestamp),
     /// Not before one of those that are being looked at is settled.
     Busy,
     /// Not before this long.
@@ -56,56 +58,55 @@ pub(super) enum Verdict {
     Right,
     Wrong,
     /// Whoever made it was told nothing.
-    Untold,
+    Abandoned,
 }
 
 impl Tally {
     /// Admits a guess, if it may be looked at.
-    pub(super) fn admit(self, policy: Policy, now: Timestamp) -> (Self, Admission) {
+    pub(super) fn admit(&self, policy: Policy, now: Timestamp) -> (Self, Admission) {
         let mut tally = self.tidied(policy, now);
-        let failed = tally.failed - tally.forgiven(policy, now);
-        if failed.saturating_add(tally.pending) >= policy.attempts {
-            if tally.pending > 0 {
+        let counting = tally.failed - tally.forgiven(policy, now);
+        if counting as usize + tally.pending.len() >= policy.attempts as usize {
+            if !tally.pending.is_empty() {
                 return (tally, Admission::Busy);
             }
-            let wait = tally.wait(failed, policy, now);
+            let wait = tally.wait(counting, policy, now);
             if !wait.is_zero() {
                 return (tally, Admission::Refused(wait));
             }
         }
-        tally.pending += 1;
-        tally.admitted_at = now.as_unix();
-        (tally, Admission::Admitted)
+        tally.pending.push(now.as_unix());
+        (tally, Admission::Admitted(now))
     }
 
-    /// Ends an admitted guess.
-    pub(super) fn settle(self, verdict: Verdict, policy: Policy, now: Timestamp) -> Self {
+    /// Ends a guess that was admitted at that moment.
+    pub(super) fn settle(
+        &self,
+        verdict: Verdict,
+        admitted: Timestamp,
+        policy: Policy,
+        now: Timestamp,
+    ) -> Self {
         let mut tally = self.tidied(policy, now);
-        tally.pending = tally.pending.saturating_sub(1);
+        if let Some(place) = tally.pending.iter().position(|pending| *pending == admitted.as_unix()) {
+            tally.pending.swap_remove(place);
+        }
         match (verdict, policy.counts) {
             (Verdict::Right, Counts::Consecutive) => tally.failed = 0,
-            (Verdict::Right, Counts::All) | (Verdict::Untold, _) => {}
+            (Verdict::Right, Counts::All) | (Verdict::Abandoned, _) => {}
             (Verdict::Wrong, _) => tally.add(policy, now),
         }
         tally.tidied(policy, now)
     }
 
     /// After how long nothing of this counts any more.
-    pub(super) fn life(self, policy: Policy) -> Duration {
+    pub(super) fn life(&self, policy: Policy) -> Duration {
         policy.interval.saturating_mul(self.failed) + LEASE
-    }
-
-    pub(super) fn is_blank(self) -> bool {
-        self == Self::default()
-    }
-
-    pub(super) fn has_failed(self) -> bool {
-        self.failed > 0
     }
 
     fn add(&mut self, policy: Policy, now: Timestamp) {
         let forgiven = self.forgiven(policy, now);
-        self.failed = (self.failed - forgiven).saturating_add(1);
+        self.failed = self.failed - forgiven + 1;
         self.failed_at = match policy.counts {
             // Forgiveness goes on at its own pace.
             Counts::All if self.failed > 1 => {
@@ -117,27 +118,29 @@ impl Tally {
     }
 
     /// How many of the wrong guesses do not count any more.
-    fn forgiven(self, policy: Policy, now: Timestamp) -> u32 {
+    fn forgiven(&self, policy: Policy, now: Timestamp) -> u32 {
         let passed = now.since(Timestamp::from_unix(self.failed_at)).as_secs();
         u32::try_from(passed / policy.interval.as_secs()).unwrap_or(u32::MAX).min(self.failed)
     }
 
-    /// Without what does not count any more, and without the moments of nothing.
-    fn tidied(mut self, policy: Policy, now: Timestamp) -> Self {
-        if self.forgiven(policy, now) == self.failed {
-            (self.failed, self.failed_at) = (0, 0);
+    /// Without what does not count any more. Nothing has happened in the future: a clock was wrong, or is.
+    fn tidied(&self, policy: Policy, now: Timestamp) -> Self {
+        let mut tally = self.clone();
+        tally.failed = tally.failed.min(policy.attempts.saturating_add(MAX_EXCESS));
+        tally.failed_at = tally.failed_at.min(now.as_unix());
+        if tally.forgiven(policy, now) == tally.failed {
+            (tally.failed, tally.failed_at) = (0, 0);
         }
-        if self.pending == 0 || now.since(Timestamp::from_unix(self.admitted_at)) > LEASE {
-            (self.pending, self.admitted_at) = (0, 0);
-        }
-        self
+        let oldest = now - LEASE;
+        tally.pending.retain(|pending| (oldest.as_unix()..=now.as_unix()).contains(pending));
+        tally
     }
 
     /// How long the next guess must wait when so many count.
-    fn wait(self, failed: u32, policy: Policy, now: Timestamp) -> Duration {
+    fn wait(&self, counting: u32, policy: Policy, now: Timestamp) -> Duration {
         let delay = match policy.counts {
             Counts::Consecutive => {
-                let growth = 2_u32.checked_pow(failed - policy.attempts).unwrap_or(u32::MAX);
+                let growth = 2_u32.checked_pow(counting - policy.attempts).unwrap_or(u32::MAX);
                 FIRST_DELAY.saturating_mul(growth).min(policy.interval)
             }
             Counts::All => policy.interval * (self.failed - policy.attempts + 1),
@@ -145,13 +148,18 @@ impl Tally {
         (Timestamp::from_unix(self.failed_at) + delay).since(now)
     }
 
+    pub(super) fn is_blank(&self) -> bool {
+        self.failed == 0 && self.pending.is_empty()
+    }
+
     /// As text, for Redis. A blank one is empty.
-    pub(super) fn encode(self) -> String {
+    pub(super) fn encode(&self) -> String {
         if self.is_blank() {
             return String::new();
         }
-        let Self { failed, failed_at, pending, admitted_at } = self;
-        format!("{failed} {failed_at} {pending} {admitted_at}")
+        let numbers = [i64::from(self.failed), self.failed_at];
+        let texts: Vec<_> = numbers.iter().chain(&self.pending).map(ToString::to_string).collect();
+        texts.join(" ")
     }
 
     /// What [`Tally::encode`] wrote; blank when it is not that.
@@ -160,9 +168,8 @@ impl Tally {
         let mut parse = || {
             let failed = words.next()?.parse().ok()?;
             let failed_at = words.next()?.parse().ok()?;
-            let pending = words.next()?.parse().ok()?;
-            let admitted_at = words.next()?.parse().ok()?;
-            Some(Self { failed, failed_at, pending, admitted_at })
+            let pending = words.by_ref().map(str::parse).collect::<Result<_, _>>().ok()?;
+            Some(Self { failed, failed_at, pending })
         };
         parse().unwrap_or_default()
     }
@@ -186,8 +193,8 @@ mod tests {
     /// A guess that is looked at.
     fn guess(tally: Tally, verdict: Verdict, policy: Policy, now: Timestamp) -> Tally {
         let (tally, admission) = tally.admit(policy, now);
-        assert_eq!(admission, Admission::Admitted);
-        tally.settle(verdict, policy, now)
+        assert_eq!(admission, Admission::Admitted(now));
+        tally.settle(verdict, now, policy, now)
     }
 
     fn wrong(count: u32, policy: Policy) -> Tally {
@@ -219,13 +226,13 @@ mod tests {
     fn of_many_guesses_at_once_no_more_are_admitted_than_may_be_wrong() {
         for policy in [ACCOUNT, NETWORK] {
             let mut tally = wrong(1, policy);
-            for admission in [Admission::Admitted, Admission::Admitted, Admission::Busy] {
+            for admission in [Admission::Admitted(START), Admission::Admitted(START), Admission::Busy] {
                 let (next, got) = tally.admit(policy, START);
                 assert_eq!(got, admission);
                 tally = next;
             }
-            tally = tally.settle(Verdict::Untold, policy, START);
-            assert_eq!(tally.admit(policy, START).1, Admission::Admitted);
+            tally = tally.settle(Verdict::Abandoned, START, policy, START);
+            assert_eq!(tally.admit(policy, START).1, Admission::Admitted(START));
         }
     }
 
@@ -236,25 +243,39 @@ mod tests {
         let tally = guess(tally, Verdict::Wrong, NETWORK, after(7));
         // The second is forgiven 12 seconds after the first, not after the one that came late.
         assert_eq!(tally.admit(NETWORK, after(11)).1, Admission::Refused(Duration::from_secs(1)));
-        assert_eq!(tally.admit(NETWORK, after(12)).1, Admission::Admitted);
+        assert_eq!(tally.admit(NETWORK, after(12)).1, Admission::Admitted(after(12)));
         assert!(tally.tidied(NETWORK, after(24)).is_blank());
     }
 
     #[test]
-    fn guesses_of_an_instance_that_is_gone_are_forgotten() {
+    fn guesses_of_an_instance_that_is_gone_are_forgotten_one_by_one() {
         let mut tally = Tally::default();
-        for _ in 0..3 {
-            tally = tally.admit(ACCOUNT, START).0;
+        for second in 0..3 {
+            tally = tally.admit(ACCOUNT, after(second)).0;
         }
-        assert_eq!(tally.admit(ACCOUNT, after(60)).1, Admission::Busy);
-        assert_eq!(tally.admit(ACCOUNT, after(61)).1, Admission::Admitted);
+        assert_eq!(tally.admit(ACCOUNT, after(10)).1, Admission::Busy);
+        // The others of a busy account do not keep it alive.
+        let (tally, admission) = tally.admit(ACCOUNT, after(11));
+        assert_eq!(admission, Admission::Admitted(after(11)));
+        assert_eq!(tally.pending.len(), 3);
+        // Whoever comes late settles nobody else's.
+        let tally = tally.settle(Verdict::Abandoned, START, ACCOUNT, after(11));
+        assert_eq!(tally.pending.len(), 3);
+    }
+
+    #[test]
+    fn what_happened_in_the_future_happened_now() {
+        let year = 365 * 86_400;
+        let tally = wrong(3, ACCOUNT);
+        let ahead =
+            Tally { failed_at: after(year).as_unix(), pending: vec![after(year).as_unix(); 3], ..tally };
+        assert_eq!(ahead.admit(ACCOUNT, START).1, Admission::Refused(Duration::from_secs(2)));
     }
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_decoded(numbers: (u32, i64, u32, i64)) {
-            let (failed, failed_at, pending, admitted_at) = numbers;
-            let tally = Tally { failed, failed_at, pending, admitted_at };
+        fn what_is_encoded_is_decoded(failed in 1_u32.., failed_at: i64, pending: Vec<i64>) {
+            let tally = Tally { failed, failed_at, pending };
             prop_assert_eq!(Tally::decode(&tally.encode()), tally);
         }
 
@@ -263,10 +284,11 @@ mod tests {
             text in "[-0-9 ]{0,60}|.*", now: i64, verdict in 0..3_usize,
         ) {
             let now = Timestamp::from_unix(now);
-            let verdict = [Verdict::Right, Verdict::Wrong, Verdict::Untold][verdict];
+            let verdict = [Verdict::Right, Verdict::Wrong, Verdict::Abandoned][verdict];
             for policy in [ACCOUNT, NETWORK] {
                 let (tally, _) = Tally::decode(&text).admit(policy, now);
-                let _ = tally.settle(verdict, policy, now).life(policy);
+                let settled = tally.settle(verdict, now, policy, now);
+                prop_assert!(settled.life(policy) <= Duration::from_secs(36 * 900 + 10));
             }
         }
 
@@ -278,8 +300,8 @@ mod tests {
                 let (mut tally, mut now, mut looked_at) = (Tally::default(), START, 0);
                 for pause in &pauses {
                     now = now + Duration::from_secs(*pause);
-                    if let (admitted, Admission::Admitted) = tally.admit(policy, now) {
-                        tally = admitted.settle(Verdict::Wrong, policy, now);
+                    if let (admitted, Admission::Admitted(_)) = tally.admit(policy, now) {
+                        tally = admitted.settle(Verdict::Wrong, now, policy, now);
                         looked_at += 1;
                     }
                 }

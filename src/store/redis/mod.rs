@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use deadpool_redis::redis::{Cmd, FromRedisValue, RedisError};
+use deadpool_redis::redis::{Cmd, FromRedisValue, RedisError, cmd};
 use link::{Link, Source};
 pub use metrics::RedisMetrics;
 pub use nudges::Nudges;
@@ -139,7 +139,7 @@ impl Redis {
     /// is what it is. None when that cannot be told.
     pub async fn swap(&self, key: &str, old: &str, new: &str, life: Duration) -> Option<Result<(), String>> {
         let shared = self.0.as_ref()?;
-        let mut command = deadpool_redis::redis::cmd("EVAL");
+        let mut command = cmd("EVAL");
         command.arg(SWAP).arg(1).arg(shared.name(key)).arg(old).arg(new).arg(life.as_secs().max(1));
         let other: Option<String> = self.ask(&command).await?;
         Some(other.map_or(Ok(()), Err))
@@ -168,8 +168,8 @@ impl Redis {
 
     /// Connects, or sees whether the link that there is still takes writes. To be called about once a second.
     pub async fn tend(&self) {
-        if self.0.as_ref().is_some_and(|shared| shared.link().is_some()) {
-            self.put(PROBE, PROBE_LIFE).await;
+        if let Some(shared) = self.0.as_ref().filter(|shared| shared.link().is_some()) {
+            self.ask::<()>(&shared.probe()).await;
         } else {
             self.connect_within(CONNECTING).await;
         }
@@ -180,7 +180,7 @@ impl Redis {
         // Connecting, to a cluster above all, has a large state.
         let probe = Box::pin(async {
             let link = shared.source.connect().await?;
-            link.query::<()>(&Cmd::set_ex(shared.name(PROBE), 1, PROBE_LIFE.as_secs())).await?;
+            link.query::<()>(&shared.probe()).await?;
             Ok::<_, RedisError>(link)
         });
         match timeout(patience, probe).await {
@@ -211,11 +211,18 @@ const SWAP: &str = "
     else redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) end
     return false";
 
-/// Written again and again, to see whether writes are taken.
+/// Written again and again, to see whether writes are taken, and scripts.
 const PROBE: &str = "probe";
 const PROBE_LIFE: Duration = Duration::from_secs(60);
+const PROBE_SCRIPT: &str = "redis.call('SET', KEYS[1], 1, 'EX', ARGV[1])";
 
 impl Shared {
+    fn probe(&self) -> Cmd {
+        let mut command = cmd("EVAL");
+        command.arg(PROBE_SCRIPT).arg(1).arg(self.name(PROBE)).arg(PROBE_LIFE.as_secs());
+        command
+    }
+
     fn name(&self, key: &str) -> String {
         [&self.key_prefix, key].concat()
     }
