@@ -1,6 +1,7 @@
 //! Typed settings from four layers: built-in defaults (`docs/chancery.toml`, compiled in), a file, the environment,
 //! and command line flags. A leaf: it knows nothing of the rest. Every fault is reported at once.
 
+mod browser;
 mod database;
 mod issuer;
 mod jwks;
@@ -17,6 +18,7 @@ mod tokens;
 
 use std::path::{Path, PathBuf};
 
+pub use browser::{BrowserSettings, SameSite};
 pub use database::DatabaseSettings;
 pub use issuer::IssuerSettings;
 pub use jwks::JwksSettings;
@@ -55,6 +57,8 @@ pub struct Settings {
     pub redis: RedisSettings,
     /// The protocol's options.
     pub oauth: OAuthSettings,
+    /// Logins with cookies.
+    pub browser: BrowserSettings,
     /// Lifetimes and shape of tokens.
     pub tokens: TokenSettings,
     /// The signing keys' life.
@@ -107,8 +111,10 @@ impl Settings {
     pub fn load_with_origins(sources: &Sources) -> Result<(Self, Vec<Effective>), Invalid> {
         let mut reader = Reader::layered(REFERENCE, sources, Path::new(DEFAULT_FILE))?;
         let jwks = JwksSettings::read(&mut reader);
+        let issuer = IssuerSettings::read(&mut reader);
         let settings = Self {
-            issuer: IssuerSettings::read(&mut reader),
+            browser: BrowserSettings::read(&mut reader, &issuer),
+            issuer,
             server: ServerSettings::read(&mut reader),
             database: DatabaseSettings::read(&mut reader),
             redis: RedisSettings::read(&mut reader),

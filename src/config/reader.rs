@@ -145,6 +145,19 @@ impl Reader {
         text.split([' ', ',', '\n', '\t']).filter(|item| !item.is_empty()).map(ToOwned::to_owned).collect()
     }
 
+    /// Origins of pages, as browsers write them.
+    pub(super) fn origins(&mut self, key: &str) -> Vec<String> {
+        let origins = self.list(key);
+        for origin in &origins {
+            let canonical = url::Url::parse(origin).map(|url| url.origin().ascii_serialization());
+            if canonical.as_ref() != Ok(origin) {
+                let problem = format!("must hold origins such as https://app.example.com, not \"{origin}\"");
+                self.fault(key, problem);
+            }
+        }
+        origins
+    }
+
     /// A secret, which is never shown.
     pub(super) fn secret(&mut self, key: &str) -> Option<SecretString> {
         let text = self.take(key, true).as_ref().and_then(scalar)?;

@@ -7,6 +7,11 @@ use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFT
 /// How long a browser may remember a preflight, in seconds.
 const PREFLIGHT_AGE: usize = 3600;
 
+/// Lets pages of these origins call with cookies, too.
+pub fn with_cookies(origins: &[String]) -> Cors {
+    listed(origins).supports_credentials()
+}
+
 /// Lets pages of these origins call.
 pub fn listed(origins: &[String]) -> Cors {
     let headers = [

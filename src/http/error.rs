@@ -1,6 +1,7 @@
 //! Every error as RFC 6749 section 5.2 JSON with the right status. The cause goes to the log (`http::log` writes it
 //! once), never to the client.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use actix_web::http::StatusCode;
@@ -15,8 +16,8 @@ use crate::oauth::{OAuthError, Reason};
 pub enum HttpError {
     /// The protocol's own.
     OAuth(OAuthError),
-    /// The body is no form.
-    MediaType,
+    /// The body is none of these.
+    MediaType(&'static str),
     /// The body is too long.
     TooLarge,
     /// The body does not come.
@@ -37,19 +38,20 @@ impl fmt::Display for HttpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OAuth(error) => error.fmt(f),
-            Self::MediaType | Self::TooLarge | Self::TooSlow => f.write_str(self.parts().1),
+            Self::MediaType(_) | Self::TooLarge | Self::TooSlow => f.write_str(&self.parts().1),
         }
     }
 }
 
 impl HttpError {
-    fn parts(&self) -> (&str, &str) {
-        match self {
-            Self::OAuth(error) => (error.code(), error.description()),
-            Self::MediaType => ("invalid_request", "the body must be application/x-www-form-urlencoded"),
-            Self::TooLarge => ("invalid_request", "the body must be at most 64 KiB"),
-            Self::TooSlow => ("invalid_request", "the body did not come in time"),
-        }
+    fn parts(&self) -> (&str, Cow<'_, str>) {
+        let description = match self {
+            Self::OAuth(error) => return (error.code(), error.description().into()),
+            Self::MediaType(wanted) => format!("the body must be {wanted}").into(),
+            Self::TooLarge => "the body must be at most 64 KiB".into(),
+            Self::TooSlow => "the body did not come in time".into(),
+        };
+        ("invalid_request", description)
     }
 
     /// `WWW-Authenticate`: Basic only for those who tried it, because browsers answer it with a dialogue.
@@ -81,12 +83,13 @@ impl ResponseError for HttpError {
                 OAuthError::NoClient | OAuthError::InvalidClient { .. } | OAuthError::InvalidToken(_) => {
                     StatusCode::UNAUTHORIZED
                 }
+                OAuthError::AccessDenied(_) => StatusCode::FORBIDDEN,
                 OAuthError::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
                 OAuthError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
                 OAuthError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
                 _ => StatusCode::BAD_REQUEST,
             },
-            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
         }

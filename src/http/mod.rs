@@ -2,6 +2,7 @@
 //! is in `oauth`.
 
 mod address;
+mod browser;
 mod cors;
 mod discovery;
 mod drain;
@@ -76,8 +77,32 @@ fn routes(config: &mut ServiceConfig, settings: &Settings) {
                 .wrap(cors())
                 .wrap(log()),
         )
+        .configure(|config| browser_routes(config, settings))
         .service(fetched("/livez", get().to(ops::livez), head().to(ops::livez)))
         .service(fetched("/readyz", get().to(ops::readyz), head().to(ops::readyz)));
+}
+
+/// None where no client is named for them.
+fn browser_routes(config: &mut ServiceConfig, settings: &Settings) {
+    if settings.browser.client.is_none() {
+        return;
+    }
+    let cors = || cors::with_cookies(&settings.browser.origins);
+    let log = TracingLogger::<RequestLog>::new;
+    config
+        .service(posted("/session/login", post().to(browser::login)).wrap(cors()).wrap(log()))
+        .service(posted("/session/refresh", post().to(browser::refresh)).wrap(cors()).wrap(log()))
+        .service(posted("/session/logout", post().to(browser::logout)).wrap(cors()).wrap(log()))
+        .service(
+            fetched("/session", get().to(browser::session), head().to(browser::session))
+                .wrap(cors())
+                .wrap(log()),
+        )
+        .service(
+            fetched("/session/csrf", get().to(browser::csrf), head().to(browser::csrf))
+                .wrap(cors())
+                .wrap(log()),
+        );
 }
 
 fn posted(path: &str, handler: Route) -> Resource {

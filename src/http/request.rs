@@ -1,4 +1,4 @@
-//! From an HTTP request to [`oauth::Request`]: a form in the body, nothing secret in the query.
+//! From an HTTP request to [`oauth::Request`]: a form in the body (or, for pages, JSON), nothing secret in the query.
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, USER_AGENT};
@@ -12,13 +12,14 @@ use super::address::client_address;
 use super::error::HttpError;
 use crate::app::App;
 use crate::config::ServerSettings;
-use crate::oauth::{self, Form, OAuthError, Requester};
+use crate::oauth::{self, Door, Form, OAuthError, Requester};
 
 /// Longer bodies are refused.
 const MAX_BODY: usize = 64 * 1024;
 /// Longer names of browsers are cut.
 const MAX_USER_AGENT: usize = 200;
 const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
 /// What must never stand in a URL: it ends up in logs and histories (RFC 6749 section 2.3.1).
 const ONLY_IN_BODY: [&str; 8] = [
     "password",
@@ -42,31 +43,75 @@ impl FromRequest for FormRequest {
         let request = request.clone();
         let payload = web::Payload::from_request(&request, payload).into_inner();
         Box::pin(async move {
-            let app = request.app_data::<Data<App>>();
-            let app = app.ok_or_else(|| OAuthError::Internal("the application is missing".to_owned()))?;
-            let settings = &app.issuer.settings.server;
-            check_query(request.query_string())?;
-            if !request.content_type().trim().eq_ignore_ascii_case(FORM) {
-                return Err(HttpError::MediaType);
+            let settings = settings(&request)?;
+            if !is_type(&request, FORM) {
+                return Err(HttpError::MediaType(FORM));
             }
             let authorization = authorization(&request)?;
-            let unreadable = || malformed("the body could not be read");
-            let body = payload.map_err(|_| unreadable())?.to_bytes_limited(MAX_BODY);
-            let body = timeout(settings.request_timeout, body).await.map_err(|_| HttpError::TooSlow)?;
-            let body = body.map_err(|_| HttpError::TooLarge)?.map_err(|_| unreadable())?;
+            let form = Form::parse(&read(&request, payload, settings).await?)?;
             Ok(Self(oauth::Request {
                 authorization,
-                form: Form::parse(&body)?,
-                from: requester(&request, settings),
+                form,
+                from: requester(&request, settings, Door::Clients),
             }))
         })
     }
 }
 
-fn requester(request: &HttpRequest, settings: &ServerSettings) -> Requester {
+/// What a page sends: a form, or the same as a JSON object.
+pub struct FormOrJson(pub Form);
+
+impl FromRequest for FormOrJson {
+    type Error = HttpError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, HttpError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let payload = web::Payload::from_request(&request, payload).into_inner();
+        Box::pin(async move {
+            let settings = settings(&request)?;
+            let parse = match (is_type(&request, FORM), is_type(&request, JSON)) {
+                (true, _) => Form::parse,
+                (_, true) => Form::parse_json,
+                _ => {
+                    return Err(HttpError::MediaType(
+                        "application/json or application/x-www-form-urlencoded",
+                    ));
+                }
+            };
+            Ok(Self(parse(&read(&request, payload, settings).await?)?))
+        })
+    }
+}
+
+fn settings(request: &HttpRequest) -> Result<&ServerSettings, HttpError> {
+    let app = request.app_data::<Data<App>>();
+    let app = app.ok_or_else(|| OAuthError::Internal("the application is missing".to_owned()))?;
+    Ok(&app.issuer.settings.server)
+}
+
+fn is_type(request: &HttpRequest, wanted: &str) -> bool {
+    request.content_type().trim().eq_ignore_ascii_case(wanted)
+}
+
+/// The body, in time and not too long.
+async fn read(
+    request: &HttpRequest,
+    payload: Result<web::Payload, actix_web::Error>,
+    settings: &ServerSettings,
+) -> Result<web::Bytes, HttpError> {
+    check_query(request.query_string())?;
+    let unreadable = || malformed("the body could not be read");
+    let body = payload.map_err(|_| unreadable())?.to_bytes_limited(MAX_BODY);
+    let body = timeout(settings.request_timeout, body).await.map_err(|_| HttpError::TooSlow)?;
+    body.map_err(|_| HttpError::TooLarge)?.map_err(|_| unreadable())
+}
+
+/// Who sends a request.
+pub fn requester(request: &HttpRequest, settings: &ServerSettings, door: Door) -> Requester {
     let user_agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
     let user_agent = user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect());
-    Requester { address: client_address(request.head(), settings), user_agent }
+    Requester { address: client_address(request.head(), settings), user_agent, door }
 }
 
 /// The `Authorization` header, at most one.

@@ -44,6 +44,9 @@ pub enum OAuthError {
     /// The bearer token is no good (RFC 6750).
     #[error("invalid_token: {0}")]
     InvalidToken(Reason),
+    /// A page that may not, or does not show that it may.
+    #[error("access_denied: {0}")]
+    AccessDenied(&'static str),
     /// Too many wrong guesses were made at a secret; this one was not looked at.
     #[error("too_many_requests: too many wrong guesses {limit}")]
     TooManyRequests {
@@ -110,6 +113,7 @@ impl OAuthError {
             Self::InvalidScope(_) => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::InvalidToken(_) => "invalid_token",
+            Self::AccessDenied(_) => "access_denied",
             Self::TooManyRequests { .. } => "too_many_requests",
             Self::Unavailable(_) => "temporarily_unavailable",
             Self::Internal(_) => "server_error",
@@ -128,7 +132,7 @@ impl OAuthError {
                 Reason::UnknownUser | Reason::WrongPassword | Reason::UserDisabled | Reason::UserChanged,
             ) => "the username or password is wrong",
             Self::InvalidGrant(_) => "the refresh token is invalid, expired, revoked or already used",
-            Self::UnauthorizedClient(problem) => problem,
+            Self::UnauthorizedClient(problem) | Self::AccessDenied(problem) => problem,
             Self::UnsupportedGrantType => "grant_type must be password, refresh_token or client_credentials",
             Self::InvalidTarget => "the resource is not one of the client's audiences",
             Self::InvalidToken(Reason::Missing) => "no bearer token is given",

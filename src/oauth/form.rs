@@ -1,7 +1,8 @@
 //! `application/x-www-form-urlencoded`, strictly: UTF-8 only, and no parameter twice (RFC 6749 section 3.2). The usual
-//! parsers replace broken bytes, which would make different passwords the same.
+//! parsers replace broken bytes, which would make different passwords the same. Pages may send the same as JSON.
 
 use percent_encoding::percent_decode;
+use serde_json::{Map, Value};
 
 use super::OAuthError;
 
@@ -23,16 +24,44 @@ impl Form {
             let mut parts = pair.splitn(2, |byte| *byte == b'=');
             let name = decode(parts.next().unwrap_or_default())?;
             let value = decode(parts.next().unwrap_or_default())?;
-            if name != REPEATABLE && form.0.iter().any(|(known, _)| *known == name) {
-                return Err(OAuthError::InvalidRequest("a parameter is given twice".to_owned()));
-            }
-            if form.0.len() == MAX_PARAMETERS {
-                let problem = format!("there are more than {MAX_PARAMETERS} parameters");
-                return Err(OAuthError::InvalidRequest(problem));
-            }
-            form.0.push((name, value));
+            form.add(name, value)?;
         }
         Ok(form)
+    }
+
+    /// Reads a JSON object of texts; a parameter that may come several times may be a list of them.
+    pub fn parse_json(body: &[u8]) -> Result<Self, OAuthError> {
+        let fault = || OAuthError::InvalidRequest("the body must be a JSON object of texts".to_owned());
+        let object: Map<String, Value> = serde_json::from_slice(body).map_err(|_| fault())?;
+        let mut form = Self::default();
+        for (name, value) in object {
+            let values = match value {
+                Value::Array(values) => values,
+                value => vec![value],
+            };
+            for value in values {
+                let Value::String(value) = value else { return Err(fault()) };
+                form.add(name.clone(), value)?;
+            }
+        }
+        Ok(form)
+    }
+
+    /// A form of our own.
+    pub(super) fn of(parameters: Vec<(&str, String)>) -> Self {
+        Self(parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
+    fn add(&mut self, name: String, value: String) -> Result<(), OAuthError> {
+        if name != REPEATABLE && self.0.iter().any(|(known, _)| *known == name) {
+            return Err(OAuthError::InvalidRequest("a parameter is given twice".to_owned()));
+        }
+        if self.0.len() == MAX_PARAMETERS {
+            let problem = format!("there are more than {MAX_PARAMETERS} parameters");
+            return Err(OAuthError::InvalidRequest(problem));
+        }
+        self.0.push((name, value));
+        Ok(())
     }
 
     /// A parameter's value; an empty one counts as omitted (RFC 6749 section 3.2).

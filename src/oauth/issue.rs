@@ -1,10 +1,12 @@
 //! From what was granted to a signed access token and the answer that carries it.
 
+use std::time::Duration;
+
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Issuer, OAuthError};
+use super::{Door, Issuer, OAuthError};
 use crate::accounts::{Client, Scopes, User};
 use crate::clock::Timestamp;
 use crate::keys::Ring;
@@ -15,15 +17,23 @@ use crate::tokens::{AccessClaims, SessionId, access_token};
 /// RFC 6749 section 5.1.
 #[derive(Serialize)]
 pub struct TokenResponse {
-    #[serde(serialize_with = "expose")]
-    access_token: SecretString,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "expose")]
+    access_token: Option<SecretString>,
     token_type: &'static str,
     /// Seconds.
     expires_in: u64,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "expose_some")]
-    refresh_token: Option<SecretString>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "expose_refresh")]
+    refresh_token: Option<RefreshGrant>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
+}
+
+/// A refresh token, and for how long it is good.
+pub struct RefreshGrant {
+    /// As the client holds it.
+    pub token: SecretString,
+    /// Unless it is used.
+    pub life: Duration,
 }
 
 /// The login behind a token.
@@ -78,7 +88,7 @@ pub(super) fn access_token(
     };
     let typ = client.token_type.unwrap_or(settings.token_type);
     Ok(TokenResponse {
-        access_token: access_token::sign(ring, &claims, typ)?.into(),
+        access_token: Some(access_token::sign(ring, &claims, typ)?.into()),
         token_type: "Bearer",
         expires_in: exp.since(now).as_secs(),
         refresh_token: None,
@@ -96,11 +106,14 @@ pub(super) fn allowed_audience(issuer: &Issuer, client: &Client) -> Vec<String> 
 }
 
 /// How a client's refresh tokens live.
-pub(super) fn policy(issuer: &Issuer, client: &Client) -> Policy {
+pub(super) fn policy(issuer: &Issuer, client: &Client, door: Door) -> Policy {
     let settings = &issuer.settings.tokens;
     Policy {
         rotation: client.refresh_rotation,
-        leeway: client.refresh_reuse_leeway.unwrap_or(settings.refresh_reuse_leeway),
+        leeway: match door {
+            Door::Clients => client.refresh_reuse_leeway.unwrap_or(settings.refresh_reuse_leeway),
+            Door::Browser => issuer.settings.browser.reuse_leeway,
+        },
         idle: client.refresh_idle_lifetime.unwrap_or(settings.refresh_idle_lifetime),
         absolute: client.refresh_absolute_lifetime.unwrap_or(settings.refresh_absolute_lifetime),
     }
@@ -108,21 +121,38 @@ pub(super) fn policy(issuer: &Issuer, client: &Client) -> Policy {
 
 impl TokenResponse {
     /// With the refresh token that is good from now on.
-    pub(super) fn with_refresh_token(mut self, token: String) -> Self {
-        self.refresh_token = Some(token.into());
+    pub(super) fn with_refresh_token(mut self, token: String, life: Duration) -> Self {
+        self.refresh_token = Some(RefreshGrant { token: token.into(), life });
         self
+    }
+
+    /// Leaves it out of the body.
+    pub(super) fn take_refresh_token(&mut self) -> Option<RefreshGrant> {
+        self.refresh_token.take()
+    }
+
+    /// Leaves it out of the body.
+    pub fn take_access_token(&mut self) -> Option<SecretString> {
+        self.access_token.take()
+    }
+
+    /// How long the access token lives.
+    pub fn lifetime(&self) -> Duration {
+        Duration::from_secs(self.expires_in)
     }
 }
 
-fn expose<S: serde::Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(secret.expose_secret())
+// serde passes references to the fields.
+
+#[allow(clippy::ref_option)]
+fn expose<S: serde::Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+    secret.as_ref().map(ExposeSecret::expose_secret).serialize(serializer)
 }
 
-// serde passes a reference to the field.
 #[allow(clippy::ref_option)]
-fn expose_some<S: serde::Serializer>(
-    secret: &Option<SecretString>,
+fn expose_refresh<S: serde::Serializer>(
+    grant: &Option<RefreshGrant>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    secret.as_ref().map(ExposeSecret::expose_secret).serialize(serializer)
+    grant.as_ref().map(|grant| grant.token.expose_secret()).serialize(serializer)
 }

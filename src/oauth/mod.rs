@@ -1,6 +1,7 @@
 //! The protocol: from a parsed form to a token, an RFC 6749 error, or an answer about a token. Called by `http`, which
 //! adds nothing but HTTP. The pipeline of a token request is [`Issuer::exchange`].
 
+mod browser;
 mod client_auth;
 mod client_credentials_grant;
 mod error;
@@ -18,6 +19,7 @@ mod userinfo;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use browser::{SessionInfo, SignedIn};
 pub use error::{OAuthError, Reason};
 pub use form::Form;
 pub use issue::TokenResponse;
@@ -49,6 +51,17 @@ pub struct Requester {
     pub address: IpAddr,
     /// What the software at it calls itself, for people to recognise a login by.
     pub user_agent: Option<String>,
+    /// Where it came in.
+    pub door: Door,
+}
+
+/// Who asks for tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// A client, at `/token`.
+    Clients,
+    /// A page whose browser keeps the refresh token.
+    Browser,
 }
 
 /// Issues, revokes and tells about tokens. Clones share everything.
@@ -88,7 +101,7 @@ impl Issuer {
                 password_grant::run(self, store, &client, asked, &request.from).await
             }
             TokenRequest::RefreshToken(asked) => {
-                refresh_token_grant::run(self, &client, shown, &asked.asked).await
+                refresh_token_grant::run(self, &client, shown, &asked.asked, request.from.door).await
             }
             TokenRequest::ClientCredentials(asked) => {
                 client_credentials_grant::run(self, &client, asked).await

@@ -57,7 +57,7 @@ pub(super) async fn run(
 
     let ring = issuer.keys.current().await?;
     let now = issuer.clock.now();
-    let policy = issue::policy(issuer, client);
+    let policy = issue::policy(issuer, client, from.door);
     let id = SessionId::generate(now);
     let opening = Opening {
         user_id: user.id.clone(),
@@ -79,9 +79,10 @@ pub(super) async fn run(
     let grantee = issue::Grantee { client, login: Some(login), scope, audience };
     let response = issue::access_token(issuer, &ring, grantee, now)?;
     let refresh_token = RefreshToken { session: id, generation: 0 }.encode(ring.mac())?;
+    let life = Timestamp::from_unix(row.expires_at).since(now);
     open(store, client, verified, row).await?;
     if client.grants.contains(&Grant::RefreshToken) {
-        return Ok(response.with_refresh_token(refresh_token));
+        return Ok(response.with_refresh_token(refresh_token, life));
     }
     Ok(response)
 }

@@ -4,7 +4,7 @@
 use super::client_auth::AuthenticatedClient;
 use super::request::Asked;
 use super::shown::{Holder, Shown};
-use super::{Issuer, OAuthError, Reason, TokenResponse, issue, rules};
+use super::{Door, Issuer, OAuthError, Reason, TokenResponse, issue, rules};
 use crate::accounts::{Grant, Scopes, User};
 use crate::clock::Timestamp;
 use crate::keys::Ring;
@@ -16,6 +16,7 @@ pub(super) async fn run(
     client: &AuthenticatedClient,
     shown: Option<Shown>,
     asked: &Asked,
+    door: Door,
 ) -> Result<TokenResponse, OAuthError> {
     if !client.grants.contains(&Grant::RefreshToken) {
         return Err(OAuthError::UnauthorizedClient("the client may not use the refresh_token grant"));
@@ -28,7 +29,7 @@ pub(super) async fn run(
     if session.client_id != client.id {
         return Err(OAuthError::InvalidGrant(Reason::ForeignClient));
     }
-    let policy = issue::policy(issuer, client);
+    let policy = issue::policy(issuer, client, door);
     let response = match session::judge(&session, presented.generation, policy.leeway, now) {
         Standing::Current | Standing::Repeat => {
             Some(sign(issuer, &ring, client, &session, &user, asked, now)?)
@@ -43,7 +44,9 @@ pub(super) async fn run(
     };
     let good = exchange(issuer, &session, presented, policy, now).await?;
     let response = response.ok_or(OAuthError::InvalidGrant(Reason::Reused))?;
-    Ok(response.with_refresh_token(good.encode(ring.mac())?))
+    // Of a repeated one a moment less is left, no longer than the leeway.
+    let life = session.ends_at.min(now + policy.idle).since(now);
+    Ok(response.with_refresh_token(good.encode(ring.mac())?, life))
 }
 
 /// The access token. Its scope is what is left of the grant by what the client and the user may have today.

@@ -4,6 +4,7 @@
 pub mod access_token;
 pub mod blacklist;
 pub mod claims;
+pub mod csrf;
 pub mod refresh_token;
 pub mod session;
 

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod backend;
+mod browser;
 mod cli;
 mod cli_keys;
 mod cli_settings;

@@ -188,7 +188,7 @@ fn write_settings(service: &Service) {
 async fn rotate_by_command(service: &Service) -> bool {
     let file = service.backend.folder.path().join("chancery.toml");
     let command = ["chancery", "--config", file.to_str().unwrap(), "keys", "rotate"];
-    Cli::try_parse_from(command).unwrap().run(service.clock.clone()).await.is_ok()
+    Box::pin(Cli::try_parse_from(command).unwrap().run(service.clock.clone())).await.is_ok()
 }
 
 fn kid(token: &str) -> String {
