@@ -7,7 +7,8 @@ use super::{Admin, Failure, input, output};
 use crate::accounts::{clients, users};
 use crate::clock::Timestamp;
 use crate::store::sessions::{self as table, Selection};
-use crate::tokens::session::{self, Session, SessionId, SessionState};
+use crate::tokens::SessionId;
+use crate::tokens::session::{self, Session, SessionState};
 
 /// Look at sessions and end them.
 #[derive(Debug, Subcommand)]

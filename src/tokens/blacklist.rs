@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::store::{Conn, Store, StoreError, blacklist as table, clients, sessions};
 use crate::tokens::AccessClaims;
-use crate::tokens::session::SessionId;
+use crate::tokens::SessionId;
 
 /// Rows that one purge deletes at the most, so that it does not hold up the writes behind it.
 const BATCH: i64 = 500;

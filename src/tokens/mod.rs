@@ -7,7 +7,9 @@ pub mod claims;
 pub mod csrf;
 pub mod refresh_token;
 pub mod session;
+mod session_id;
 
 pub use claims::AccessClaims;
 pub use refresh_token::RefreshToken;
-pub use session::{Rotation, Session, SessionId};
+pub use session::{Rotation, Session};
+pub use session_id::SessionId;

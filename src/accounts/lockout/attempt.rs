@@ -6,8 +6,9 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use super::policy::Policy;
 use super::table::Key;
-use super::tally::{Admission, Policy, Tally, Verdict};
+use super::tally::{Admission, Tally, Verdict};
 use super::{PAUSE, Refusal, Shared};
 use crate::clock::Timestamp;
 

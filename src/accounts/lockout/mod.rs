@@ -5,6 +5,7 @@
 
 mod attempt;
 mod metrics;
+mod policy;
 mod table;
 mod tally;
 
@@ -17,9 +18,10 @@ use std::time::Duration;
 pub use attempt::Attempt;
 use attempt::admit;
 pub use metrics::LockoutMetrics;
+use policy::{Counts, Policy};
 use sha2::{Digest, Sha256};
 use table::{Key, Table};
-use tally::{Admission, Counts, Policy, Tally, Verdict};
+use tally::{Admission, Tally, Verdict};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
 
-use super::tally::{Policy, Tally};
+use super::policy::Policy;
+use super::tally::Tally;
 use crate::store::Redis;
 
 /// Names whose guesses a tally counts; a digest, so that it is short whatever was typed, and so that Redis holds no names.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::policy::{Counts, Policy};
 use crate::clock::Timestamp;
 
 /// The first wait; each further wrong guess doubles it.
@@ -11,25 +12,6 @@ const FIRST_DELAY: Duration = Duration::from_secs(2);
 const LEASE: Duration = Duration::from_secs(10);
 /// More than these doublings mean nothing.
 const MAX_EXCESS: u32 = 32;
-
-/// How many wrong guesses are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Policy {
-    /// Before the first wait, at least 1.
-    pub attempts: u32,
-    /// After how long one is forgiven, at least a second.
-    pub interval: Duration,
-    /// What is counted.
-    pub counts: Counts,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Counts {
-    /// Wrong guesses in a row: a right one ends them. Waits grow up to the interval.
-    Consecutive,
-    /// All wrong guesses. The wait is for the next to be forgiven.
-    All,
-}
 
 /// Guesses. Moments are Unix seconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

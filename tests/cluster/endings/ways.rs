@@ -6,7 +6,7 @@ use chancery::app::open_store;
 use chancery::clock::Clock;
 use chancery::config::{Settings, Sources};
 use chancery::store::Store;
-use chancery::tokens::session::{self, SessionId};
+use chancery::tokens::{SessionId, session};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cluster::Cluster;
