@@ -22,7 +22,7 @@ const HEIGHTS: [(&str, u32); 11] = [
 ];
 
 /// Crates that only some modules may use.
-const RESERVED: [(&str, &[&str]); 11] = [
+const RESERVED: [(&str, &[&str]); 14] = [
     ("actix_web", &["http"]),
     ("actix_cors", &["http"]),
     ("diesel", &["store"]),
@@ -31,7 +31,10 @@ const RESERVED: [(&str, &[&str]); 11] = [
     ("deadpool_redis", &["store"]),
     ("josekit", &["keys", "tokens"]),
     ("rsa", &["keys"]),
-    ("openssl", &["keys"]),
+    ("openssl", &["keys", "accounts"]),
+    ("argon2", &["accounts"]),
+    ("bcrypt", &["accounts"]),
+    ("sha_crypt", &["accounts"]),
     ("pkcs8", &["keys"]),
     ("prometheus_client", &["accounts", "app", "http", "keys", "store", "telemetry"]),
 ];

@@ -3,7 +3,10 @@
 pub mod claims;
 pub mod clients;
 mod grant;
+pub mod hashes;
+mod hashing;
 pub mod lockout;
+mod memory;
 mod metrics;
 pub mod password;
 pub mod scope;

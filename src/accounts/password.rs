@@ -1,38 +1,51 @@
 //! Password hashing: Argon2id on threads of its own behind a bounded queue. A hash in progress belongs to its
 //! thread, not to the request, so that clients that disconnect cannot run more of them at once: memory in use is
-//! threads × Argon2's memory. The threads yield to the others: a flood of logins takes no time from refreshes.
+//! threads × Argon2's memory, or 128 MiB for an imported hash that needs it. The threads yield to the others: a flood of logins takes no time from refreshes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use unicode_normalization::UnicodeNormalization;
 
+use super::hashing::Engine;
 use crate::config::PasswordSettings;
 
 /// Longer passwords are refused before they are hashed.
 pub const MAX_BYTES: usize = 1024;
 
-/// A password in Unicode NFC (RFC 8265 section 4.2), so that it is the same from every keyboard.
+/// A password, which is hashed in Unicode NFC (RFC 8265 section 4.2), so that it is the same from every keyboard.
 #[derive(Clone, Debug)]
-pub struct Password(SecretString);
+pub struct Password {
+    nfc: SecretString,
+    /// As it was typed, where that is not the same: another system may have hashed it so.
+    typed: Option<SecretString>,
+}
 
 impl Password {
     /// Takes a text that is neither empty nor too long.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text.len() {
             0 => Err("a password must not be empty".to_owned()),
-            1..=MAX_BYTES => Ok(Self(text.nfc().collect::<String>().into())),
+            1..=MAX_BYTES => {
+                let nfc: SecretString = text.nfc().collect::<String>().into();
+                let typed = (nfc.expose_secret() != text).then(|| text.to_owned().into());
+                Ok(Self { nfc, typed })
+            }
             _ => Err(format!("a password must be at most {MAX_BYTES} bytes")),
         }
     }
 
-    fn bytes(&self) -> &[u8] {
-        self.0.expose_secret().as_bytes()
+    pub(super) fn normalised(&self) -> &[u8] {
+        self.nfc.expose_secret().as_bytes()
+    }
+
+    /// All forms in which it may have been hashed.
+    pub(super) fn forms(&self) -> impl Iterator<Item = &[u8]> {
+        let typed = self.typed.as_ref().map(|typed| typed.expose_secret().as_bytes());
+        std::iter::once(self.normalised()).chain(typed)
     }
 }
 
@@ -42,7 +55,7 @@ pub enum HashError {
     /// The queue is full. Worth a retry.
     #[error("too many passwords are waiting to be hashed")]
     Busy,
-    /// The library refused.
+    /// The library refused, or the stored hash cannot be read.
     #[error("hashing failed: {0}")]
     Failed(String),
 }
@@ -72,8 +85,6 @@ pub struct Hasher {
     /// One for each hash that may be computed or wait.
     places: Arc<Semaphore>,
     refused: Arc<AtomicU64>,
-    /// Verified in place of an unknown user's hash.
-    decoy: Arc<str>,
 }
 
 /// The right to one hash, soon.
@@ -85,7 +96,7 @@ pub struct Place {
 /// Lower than everything else of the process (`nice`): a tenth of its weight when all cores are busy.
 const PRIORITY: i32 = 10;
 
-type Job = Box<dyn FnOnce(&Argon2<'_>) + Send>;
+type Job = Box<dyn FnOnce(&Engine) + Send>;
 
 impl std::fmt::Debug for Hasher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -96,27 +107,24 @@ impl std::fmt::Debug for Hasher {
 impl Hasher {
     /// Starts the threads. They end when the last handle is gone.
     pub fn start(settings: &PasswordSettings) -> Result<Self, HashError> {
-        let failed = |error: argon2::Error| HashError::Failed(error.to_string());
-        let params = Params::new(settings.memory_kib, settings.iterations, settings.parallelism, None);
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.map_err(failed)?);
-        let decoy = hash(&argon2, b"nobody's password")?.into();
+        let engine = Arc::new(Engine::new(settings)?);
         let (queue, jobs) = channel();
         let jobs = Arc::new(Mutex::new(jobs));
         for number in 0..settings.max_concurrent {
-            let (argon2, jobs) = (argon2.clone(), Arc::clone(&jobs));
+            let (engine, jobs) = (Arc::clone(&engine), Arc::clone(&jobs));
             std::thread::Builder::new()
                 .name(format!("hasher-{number}"))
                 .spawn(move || {
                     // On Linux this is the calling thread. Where it is refused, all is as it was.
                     let _ = rustix::process::setpriority_process(None, PRIORITY);
                     while let Some(job) = next(&jobs) {
-                        job(&argon2);
+                        job(&engine);
                     }
                 })
                 .map_err(|error| HashError::Failed(error.to_string()))?;
         }
         let places = settings.max_concurrent as usize + settings.queue as usize;
-        Ok(Self { queue, places: Arc::new(Semaphore::new(places)), refused: Arc::default(), decoy })
+        Ok(Self { queue, places: Arc::new(Semaphore::new(places)), refused: Arc::default() })
     }
 
     /// Takes a place.
@@ -139,7 +147,7 @@ impl Hasher {
 
     /// The PHC string of a new password.
     pub async fn hash(&self, password: Password) -> Result<String, HashError> {
-        self.submit(self.reserve()?, move |argon2| hash(argon2, password.bytes())).await
+        self.submit(self.reserve()?, move |engine| engine.hash(&password)).await
     }
 
     /// Whether `stored` is the password's hash. None, for an unknown user, costs as much and never matches.
@@ -149,25 +157,20 @@ impl Hasher {
         password: Password,
         stored: Option<String>,
     ) -> Result<Verdict, HashError> {
-        let decoy = Arc::clone(&self.decoy);
-        self.submit(place, move |argon2| match stored {
-            Some(stored) => verify(argon2, password.bytes(), &stored),
-            None => verify(argon2, password.bytes(), &decoy).map(|_| Verdict::Differs),
-        })
-        .await
+        self.submit(place, move |engine| engine.verify(&password, stored.as_deref())).await
     }
 
     async fn submit<T, F>(&self, place: Place, work: F) -> Result<T, HashError>
     where
         T: Send + 'static,
-        F: FnOnce(&Argon2<'_>) -> Result<T, HashError> + Send + 'static,
+        F: FnOnce(&Engine) -> Result<T, HashError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(move |argon2: &Argon2<'_>| {
+        let job = Box::new(move |engine: &Engine| {
             let _place = place; // until the hash is done, whether or not anybody waits for it
             // Whoever hung up while waiting needs no hash.
             if !reply.is_closed() {
-                let _ = reply.send(work(argon2));
+                let _ = reply.send(work(engine));
             }
         });
         self.queue.send(job).map_err(|_| HashError::Failed("the hashing threads are gone".to_owned()))?;
@@ -179,31 +182,12 @@ fn next(jobs: &Mutex<Receiver<Job>>) -> Option<Job> {
     jobs.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
 
-fn hash(argon2: &Argon2<'_>, password: &[u8]) -> Result<String, HashError> {
-    let hash = argon2.hash_password(password).map_err(|error| HashError::Failed(error.to_string()))?;
-    Ok(hash.to_string())
-}
-
-fn verify(argon2: &Argon2<'_>, password: &[u8], stored: &str) -> Result<Verdict, HashError> {
-    let parsed = PasswordHash::new(stored).map_err(|error| HashError::Failed(error.to_string()))?;
-    let matches = argon2.verify_password(password, &parsed).is_ok();
-    // An outdated hash costs one of today's too, right or wrong: a cheaper refusal would tell that the account exists.
-    let upgrade = if is_current(argon2, &parsed) { None } else { Some(hash(argon2, password)?) };
-    Ok(if matches { Verdict::Matches { upgrade } } else { Verdict::Differs })
-}
-
-fn is_current(argon2: &Argon2<'_>, stored: &PasswordHash) -> bool {
-    let wanted = argon2.params();
-    let same = |params: Params| {
-        (params.m_cost(), params.t_cost(), params.p_cost())
-            == (wanted.m_cost(), wanted.t_cost(), wanted.p_cost())
-    };
-    stored.algorithm == Algorithm::Argon2id.ident() && Params::try_from(stored).is_ok_and(same)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// bcrypt of "e\u{301}clair", which is not in NFC.
+    const DECOMPOSED: &str = "$2b$04$qh77Sa4tha00MU6iTVdCHOZHgeg5wU2YbC86xJltYjUJlWM97aZlq";
 
     fn settings(memory_kib: u32, queue: u32) -> PasswordSettings {
         PasswordSettings { memory_kib, iterations: 1, parallelism: 1, max_concurrent: 1, queue }
@@ -237,6 +221,34 @@ mod tests {
         assert!(new.contains("m=16,t=1,p=1"), "{new}");
         let again = verify_now(&hasher, "x", Some(new)).await;
         assert_eq!(again, Verdict::Matches { upgrade: None });
+    }
+
+    #[actix_rt::test]
+    async fn a_hash_of_another_system_is_upgraded_whichever_form_of_the_password_it_is_of() {
+        let hasher = Hasher::start(&settings(8, 4)).unwrap();
+        for stored in [DECOMPOSED, "$2b$04$oqe9lj86GATUMyVpCpFCJ.1D7z15dLH/wbiquCWtWe05C.XqpP89G"] {
+            let verdict = verify_now(&hasher, "e\u{301}clair", Some(stored.to_owned())).await;
+            let Verdict::Matches { upgrade: Some(new) } = verdict else { panic!("not upgraded") };
+            assert!(new.starts_with("$argon2id$"), "{new}");
+            for typed in ["e\u{301}clair", "éclair"] {
+                let again = verify_now(&hasher, typed, Some(new.clone())).await;
+                assert_eq!(again, Verdict::Matches { upgrade: None });
+            }
+            assert_eq!(verify_now(&hasher, "eclair", Some(stored.to_owned())).await, Verdict::Differs);
+        }
+        assert_eq!(verify_now(&hasher, "éclair", Some(DECOMPOSED.to_owned())).await, Verdict::Differs);
+        assert_eq!(verify_now(&hasher, "éclair", Some("!".to_owned())).await, Verdict::Differs);
+    }
+
+    #[actix_rt::test]
+    async fn a_stored_hash_that_would_take_too_much_is_an_error_and_not_computed() {
+        let hasher = Hasher::start(&settings(8, 4)).unwrap();
+        for costs in ["m=4194304,t=1,p=1", "m=1048576,t=3,p=1"] {
+            let stored = format!("$argon2id$v=19${costs}$c29tZXNhbHQ${}", "A".repeat(43));
+            let verdict = hasher.verify(hasher.reserve().unwrap(), password("x"), Some(stored)).await;
+            let Err(HashError::Failed(told)) = verdict else { panic!("{costs} was computed") };
+            assert!(told.contains("costs too much") && !told.contains('$'), "{told}");
+        }
     }
 
     #[actix_rt::test]

@@ -27,6 +27,22 @@ pub(super) async fn run(
     request: PasswordRequest,
     from: &Requester,
 ) -> Result<TokenResponse, OAuthError> {
+    match log_in(issuer, store, client, &request, from).await {
+        // Another login of the user may have upgraded the hash meanwhile: an imported user's first two at once.
+        Err(OAuthError::InvalidGrant(Reason::UserChanged)) => {
+            log_in(issuer, store, client, &request, from).await
+        }
+        outcome => outcome,
+    }
+}
+
+async fn log_in(
+    issuer: &Issuer,
+    store: &Store,
+    client: &AuthenticatedClient,
+    request: &PasswordRequest,
+    from: &Requester,
+) -> Result<TokenResponse, OAuthError> {
     if !client.grants.contains(&Grant::Password) {
         return Err(OAuthError::UnauthorizedClient("the client may not use the password grant"));
     }
@@ -41,7 +57,7 @@ pub(super) async fn run(
     let attempt = issuer.lockout.admit(&request.username, from.address, is_familiar).await?;
     // Not before: those that wait for each other take no room from anybody else.
     let place = issuer.passwords.reserve()?;
-    let verified = match verify(issuer, store, place, &request).await {
+    let verified = match verify(issuer, store, place, request).await {
         Ok(verified) => {
             attempt.succeed().await;
             verified

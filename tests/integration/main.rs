@@ -18,6 +18,7 @@ mod keys;
 mod lockout;
 mod malformed_requests;
 mod migrations;
+mod other_hashes;
 mod password_grant;
 mod place;
 mod refresh_token_grant;
