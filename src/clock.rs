@@ -27,11 +27,13 @@ impl Timestamp {
         Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// Reads RFC 3339, also with a space for the `T` and without the `Z` (both then mean UTC).
+    /// Reads RFC 3339, also with a space for the `T`, without the `Z`, which then is meant, or with an offset of hours
+    /// alone, as PostgreSQL writes it.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        let time = humantime::parse_rfc3339_weak(text).ok()?;
+        let (local, offset) = split_offset(text)?;
+        let time = humantime::parse_rfc3339_weak(local).ok()?;
         let seconds = time.duration_since(UNIX_EPOCH).ok()?.as_secs();
-        Some(Self(i64::try_from(seconds).ok()?))
+        Some(Self(i64::try_from(seconds).ok()? - offset))
     }
 }
 
@@ -60,6 +62,21 @@ impl fmt::Display for Timestamp {
         }
         humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).fmt(f)
     }
+}
+
+/// A time without its offset from UTC, and the offset in seconds.
+fn split_offset(text: &str) -> Option<(&str, i64)> {
+    const DATE: usize = "2026-01-31".len();
+    let Some(at) = text.rfind(['+', '-']).filter(|at| *at > DATE) else { return Some((text, 0)) };
+    let (local, offset) = text.split_at(at);
+    let number = |digits: &str| {
+        let is_number = digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_digit());
+        is_number.then(|| digits.parse::<i64>().ok()).flatten()
+    };
+    let (hours, minutes) = offset[1..].split_once(':').unwrap_or((&offset[1..], "00"));
+    let seconds = number(hours)? * 3600 + number(minutes).filter(|minutes| *minutes < 60)? * 60;
+    let is_utc = local.ends_with(['Z', 'z']);
+    (!is_utc).then_some((local, if offset.starts_with('-') { -seconds } else { seconds }))
 }
 
 fn whole_seconds(duration: Duration) -> i64 {
@@ -113,7 +130,20 @@ mod tests {
         let time = Timestamp::from_unix(1_700_000_000);
         assert_eq!(time.to_string(), "2023-11-14T22:13:20Z");
         assert_eq!(Timestamp::parse_rfc3339("2023-11-14T22:13:20Z"), Some(time));
-        assert_eq!(Timestamp::parse_rfc3339("yesterday"), None);
+        for same in [
+            "2023-11-14 22:13:20",
+            "2023-11-14T22:13:20.123456+00:00",
+            "2023-11-14 22:13:20.123+00",
+            "2023-11-14T23:43:20+01:30",
+            "2023-11-14T17:13:20-05:00",
+        ] {
+            assert_eq!(Timestamp::parse_rfc3339(same), Some(time), "{same}");
+        }
+        for wrong in
+            ["yesterday", "2023-11-14T22:13:20Z+00:00", "2023-11-14T22:13:20+1", "2023-11-14T22:13:20+é"]
+        {
+            assert_eq!(Timestamp::parse_rfc3339(wrong), None, "{wrong}");
+        }
         assert_eq!(Timestamp::from_unix(i64::MAX).to_string(), format!("@{}", i64::MAX));
     }
 

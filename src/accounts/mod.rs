@@ -11,6 +11,7 @@ mod metrics;
 pub mod password;
 pub mod scope;
 pub mod secret;
+pub mod transfer;
 pub mod username;
 pub mod users;
 

@@ -69,15 +69,7 @@ impl User {
 
 /// Makes a user.
 pub async fn create(store: &Store, new: NewUser, now: Timestamp) -> Result<User, AccountError> {
-    if Uuid::try_parse(&new.username).is_ok() {
-        return Err(AccountError::Invalid("a username must not look like a user's id (a UUID)".to_owned()));
-    }
-    let Some(key) = username::canonical(&new.username) else {
-        return Err(AccountError::Invalid(
-            "a username has 1 to 255 letters, digits and printable ASCII signs, and no space (RFC 8265)"
-                .to_owned(),
-        ));
-    };
+    let key = key_of(&new.username).map_err(AccountError::Invalid)?;
     let row = UserRow {
         id: Uuid::new_v4().to_string(),
         username: new.username,
@@ -97,6 +89,17 @@ pub async fn create(store: &Store, new: NewUser, now: Timestamp) -> Result<User,
         other => other.into(),
     })?;
     Ok(user)
+}
+
+/// What a new user's name is looked up by.
+pub(super) fn key_of(name: &str) -> Result<String, String> {
+    if Uuid::try_parse(name).is_ok() {
+        return Err("a username must not look like a user's id (a UUID)".to_owned());
+    }
+    username::canonical(name).ok_or_else(|| {
+        "a username has 1 to 255 letters, digits and printable ASCII signs, and no space (RFC 8265)"
+            .to_owned()
+    })
 }
 
 /// Everybody, by name.

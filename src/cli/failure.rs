@@ -18,7 +18,8 @@ Exit codes:
   2  the command line or the settings are wrong
   3  there is no such user, client, session or key
   4  there is one of that name already
-  5  too early: the next signing key is not known to every verifier yet";
+  5  too early: the next signing key is not known to every verifier yet
+  6  done but for some lines of the file";
 
 /// A failed command.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub enum Failure {
     Exists(String),
     /// The interlock refused.
     TooEarly(String),
+    /// Some of it could not be done.
+    Partly(String),
 }
 
 impl Failure {
@@ -44,6 +47,7 @@ impl Failure {
             Self::NotFound(_) => 3,
             Self::Exists(_) => 4,
             Self::TooEarly(_) => 5,
+            Self::Partly(_) => 6,
         })
     }
 }
@@ -54,7 +58,8 @@ impl std::fmt::Display for Failure {
         | Self::Usage(text)
         | Self::NotFound(text)
         | Self::Exists(text)
-        | Self::TooEarly(text)) = self;
+        | Self::TooEarly(text)
+        | Self::Partly(text)) = self;
         f.write_str(&safe(text))
     }
 }

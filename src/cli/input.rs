@@ -82,8 +82,7 @@ pub fn scopes(given: &[String]) -> Result<Option<Scopes>, Failure> {
 
 /// A moment on the command line.
 pub fn time(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse_rfc3339(text)
-        .ok_or_else(|| "must be a time in UTC such as 2026-01-31T12:00:00Z".to_owned())
+    Timestamp::parse_rfc3339(text).ok_or_else(|| "must be a time such as 2026-01-31T12:00:00Z".to_owned())
 }
 
 /// `--claims`.

@@ -9,6 +9,7 @@ mod input;
 mod keys;
 mod migrate;
 mod output;
+mod progress;
 mod serve;
 mod sessions;
 mod signals;
@@ -72,7 +73,7 @@ impl Cli {
             Command::Serve(command) => command.run(sources, clock).await,
             Command::Migrate(command) => command.run(&sources),
             Command::Config(command) => command.run(&sources, clock).await,
-            Command::Users(command @ users::Users::Create(_)) => {
+            Command::Users(command) if command.begins()? => {
                 command.run(&Admin::create(&sources, clock).await?).await
             }
             Command::Clients(command @ clients::Clients::Create(_)) => {

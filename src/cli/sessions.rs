@@ -51,7 +51,7 @@ pub struct Close {
     /// Every one.
     #[arg(long)]
     all: bool,
-    /// All that were opened before a time (RFC 3339, in UTC).
+    /// All that were opened before a time (RFC 3339).
     #[arg(long, value_name = "TIME", value_parser = input::time)]
     before: Option<Timestamp>,
     /// Print JSON.

@@ -1,6 +1,8 @@
 //! Table `users`.
 
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use super::schema::users;
 use super::{Conn, StoreError};
@@ -17,7 +19,7 @@ pub struct UserRow {
     pub username_key: String,
     /// Optional address.
     pub email: Option<String>,
-    /// PHC string.
+    /// PHC string, or what another system wrote.
     pub password_hash: String,
     /// Space-separated; none: whatever the client may have.
     pub scopes: Option<String>,
@@ -33,10 +35,109 @@ pub struct UserRow {
     pub last_login_at: Option<i64>,
 }
 
+/// What tells users apart; not `Debug`, because it holds a password hash.
+#[derive(Clone, Queryable, Selectable)]
+#[diesel(table_name = users)]
+pub struct Known {
+    /// As in [`UserRow`], like the others.
+    pub id: String,
+    /// The canonical name.
+    pub username_key: String,
+    /// The present hash.
+    pub password_hash: String,
+    /// Unix seconds.
+    pub created_at: i64,
+}
+
+impl UserRow {
+    /// What tells it apart.
+    pub fn known(&self) -> Known {
+        Known {
+            id: self.id.clone(),
+            username_key: self.username_key.clone(),
+            password_hash: self.password_hash.clone(),
+            created_at: self.created_at,
+        }
+    }
+}
+
 /// Adds a user; [`StoreError::Conflict`] when the name is taken.
 pub fn insert(conn: &mut Conn, user: &UserRow) -> Result<(), StoreError> {
     diesel::insert_into(users::table).values(user).execute(conn)?;
     Ok(())
+}
+
+/// Adds many users in one statement: all or, with [`StoreError::Conflict`], none.
+pub fn insert_all(conn: &mut Conn, rows: &[UserRow]) -> Result<(), StoreError> {
+    if !rows.is_empty() {
+        InsertAll(rows).execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Written out, because diesel does not insert many rows at once into either database.
+struct InsertAll<'a>(&'a [UserRow]);
+
+impl QueryFragment<<Conn as diesel::Connection>::Backend> for InsertAll<'_> {
+    fn walk_ast<'b>(
+        &'b self,
+        mut out: AstPass<'_, 'b, <Conn as diesel::Connection>::Backend>,
+    ) -> QueryResult<()> {
+        out.unsafe_to_cache_prepared();
+        out.push_sql(
+            "INSERT INTO users (id, username, username_key, email, password_hash, scopes, claims, disabled, \
+             created_at, updated_at, last_login_at) VALUES ",
+        );
+        for (number, row) in self.0.iter().enumerate() {
+            out.push_sql(if number == 0 { "(" } else { ", (" });
+            for text in [&row.id, &row.username, &row.username_key] {
+                out.push_bind_param::<Text, _>(text)?;
+                out.push_sql(", ");
+            }
+            out.push_bind_param::<Nullable<Text>, _>(&row.email)?;
+            out.push_sql(", ");
+            out.push_bind_param::<Text, _>(&row.password_hash)?;
+            out.push_sql(", ");
+            out.push_bind_param::<Nullable<Text>, _>(&row.scopes)?;
+            out.push_sql(", ");
+            out.push_bind_param::<Text, _>(&row.claims)?;
+            out.push_sql(", ");
+            out.push_bind_param::<Bool, _>(&row.disabled)?;
+            for time in [&row.created_at, &row.updated_at] {
+                out.push_sql(", ");
+                out.push_bind_param::<BigInt, _>(time)?;
+            }
+            out.push_sql(", ");
+            out.push_bind_param::<Nullable<BigInt>, _>(&row.last_login_at)?;
+            out.push_sql(")");
+        }
+        Ok(())
+    }
+}
+
+impl QueryId for InsertAll<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl RunQueryDsl<Conn> for InsertAll<'_> {}
+
+/// Whoever has one of these canonical names or ids.
+pub fn find_any(conn: &mut Conn, keys: &[String], ids: &[String]) -> Result<Vec<Known>, StoreError> {
+    let any = users::username_key.eq_any(keys).or(users::id.eq_any(ids));
+    Ok(users::table.filter(any).select(Known::as_select()).load(conn)?)
+}
+
+/// The next users by canonical name, after this one.
+pub fn page(conn: &mut Conn, after: &str, limit: i64) -> Result<Vec<UserRow>, StoreError> {
+    let next =
+        users::table.filter(users::username_key.gt(after)).order(users::username_key.asc()).limit(limit);
+    Ok(next.select(UserRow::as_select()).load(conn)?)
+}
+
+/// How many there are.
+pub fn count(conn: &mut Conn) -> Result<i64, StoreError> {
+    Ok(users::table.count().get_result(conn)?)
 }
 
 /// The user with this canonical name.

@@ -12,6 +12,7 @@ mod client_authentication;
 mod client_credentials;
 mod concurrency;
 mod discovery;
+mod import;
 mod introspection;
 mod key_commands;
 mod keys;

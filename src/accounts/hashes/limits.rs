@@ -1,4 +1,4 @@
-//! What a hash of another system may cost: about a second of one core, and a bounded piece of memory. docs/users.md has
+//! What a hash of another system may cost: about a second of one core, and a bounded piece of memory. docs/import.md has
 //! this table, too.
 
 use crate::config::PasswordSettings;

@@ -60,7 +60,7 @@ pub struct Revoke {
 
 #[derive(Debug, Args)]
 pub struct Purge {
-    /// Only of keys that left the JWKS before a time (RFC 3339, in UTC).
+    /// Only of keys that left the JWKS before a time (RFC 3339).
     #[arg(long, value_name = "TIME", value_parser = super::input::time)]
     before: Option<Timestamp>,
     /// Print JSON.

@@ -1,4 +1,7 @@
-//! `chancery users create|list|show|disable|enable|set-password|delete`
+//! `chancery users create|list|show|disable|enable|set-password|delete|import|export`
+
+mod export;
+mod import;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -35,6 +38,11 @@ pub enum Users {
     },
     /// Delete a user with all sessions.
     Delete(Named),
+    /// Make users from a file, with the password hashes of another system. Whoever is there already stays as is, so that
+    /// an import that was interrupted is run again. Exits with 6 when some lines were refused.
+    Import(import::Import),
+    /// Write all users as `import` reads them.
+    Export(export::Export),
 }
 
 /// One user.
@@ -69,10 +77,21 @@ pub struct Create {
 }
 
 impl Users {
+    /// Whether it makes a database where there is none. What cannot be read makes none.
+    pub(super) fn begins(&self) -> Result<bool, Failure> {
+        match self {
+            Self::Create(_) => Ok(true),
+            Self::Import(import) => import.begins(),
+            _ => Ok(false),
+        }
+    }
+
     pub(super) async fn run(self, admin: &Admin) -> Result<(), Failure> {
         let (store, now) = (&admin.store, admin.clock.now());
         match self {
             Self::Create(create) => create.run(admin).await,
+            Self::Import(import) => import.run(admin).await,
+            Self::Export(export) => export.run(admin).await,
             Self::List { json } => {
                 let users: Vec<_> = users::list(store).await?.iter().map(describe).collect();
                 output::list(
