@@ -12,7 +12,7 @@ use base64::prelude::BASE64_STANDARD;
 use openssl::hash::MessageDigest;
 use subtle::ConstantTimeEq;
 
-use super::limits::{PBKDF2_ITERATIONS, SCRYPT_FACTOR, SCRYPT_WORK};
+use super::limits::{PBKDF2_ITERATIONS, PBKDF2_SHA512_ITERATIONS, SCRYPT_FACTOR, SCRYPT_WORK};
 use super::{malformed, number, too_costly};
 
 const UNPADDED: GeneralPurposeConfig = GeneralPurposeConfig::new()
@@ -100,14 +100,14 @@ fn pbkdf2(
     key: Option<Vec<u8>>,
 ) -> Result<DerivedKey, String> {
     let wrong = || malformed("PBKDF2");
-    let (digest, length): (fn() -> MessageDigest, usize) = match scheme {
-        "pbkdf2-sha512" => (MessageDigest::sha512, 64),
-        "pbkdf2-sha256" | "pbkdf2_sha256" => (MessageDigest::sha256, 32),
-        _ => (MessageDigest::sha1, 20),
+    let (digest, length, most): (fn() -> MessageDigest, usize, u32) = match scheme {
+        "pbkdf2-sha512" => (MessageDigest::sha512, 64, PBKDF2_SHA512_ITERATIONS),
+        "pbkdf2-sha256" | "pbkdf2_sha256" => (MessageDigest::sha256, 32, PBKDF2_ITERATIONS),
+        _ => (MessageDigest::sha1, 20, PBKDF2_ITERATIONS),
     };
     let iterations = number(iterations).filter(|number| *number > 0).ok_or_else(wrong)?;
-    if iterations > PBKDF2_ITERATIONS {
-        return Err(too_costly("PBKDF2", "iterations", iterations.into(), PBKDF2_ITERATIONS.into()));
+    if iterations > most {
+        return Err(too_costly("PBKDF2", "iterations", iterations.into(), most.into()));
     }
     let key = key.filter(|key| key.len() == length).ok_or_else(wrong)?;
     Ok(DerivedKey { function: Function::Pbkdf2 { digest, iterations }, salt: salt.ok_or_else(wrong)?, key })

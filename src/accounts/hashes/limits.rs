@@ -5,8 +5,10 @@ use crate::config::PasswordSettings;
 
 /// bcrypt's is the exponent of two.
 pub(super) const BCRYPT_COST: u32 = 14;
-/// PBKDF2, whatever the digest.
+/// PBKDF2 with SHA-1 and SHA-256.
 pub(super) const PBKDF2_ITERATIONS: u32 = 2_000_000;
+/// PBKDF2 with SHA-512.
+pub(super) const PBKDF2_SHA512_ITERATIONS: u32 = 1_000_000;
 /// scrypt: N × r × p, of which N × r is memory in units of 128 bytes.
 pub(super) const SCRYPT_WORK: u64 = 1 << 20;
 /// scrypt: r and p each.
@@ -16,7 +18,7 @@ pub(super) const SHA_CRYPT_ROUNDS: u32 = 1_000_000;
 /// SHA-crypt hashes the password again in every round: rounds × (password + this) …
 pub(super) const SHA_CRYPT_ROUND: u64 = 64;
 /// … is no more than this many bytes; a password that is too long for its rounds matches nothing.
-pub(super) const SHA_CRYPT_BYTES: u64 = 400_000_000;
+pub(super) const SHA_CRYPT_BYTES: u64 = 150_000_000;
 
 /// What Argon2 may cost, which depends on what it costs here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

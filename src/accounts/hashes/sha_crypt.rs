@@ -10,6 +10,8 @@ const DEFAULT_ROUNDS: u32 = 5000;
 /// crypt(3) raises fewer to this, and writes it.
 const MIN_ROUNDS: u32 = 1000;
 const MAX_SALT: usize = 16;
+/// By value.
+const DIGITS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// A readable hash.
 pub struct ShaCryptHash {
@@ -29,12 +31,14 @@ impl ShaCryptHash {
             }
             _ => return Err(wrong()),
         };
-        let length = if kind == "5" { 43 } else { 86 };
-        let is_digits = |text: &str| text.bytes().all(|c| c.is_ascii_alphanumeric() || b"./".contains(&c));
+        // The last digit has what is left of 256 and 512 bits: four and two of six.
+        let (length, last) = if kind == "5" { (43, &DIGITS[..16]) } else { (86, &DIGITS[..4]) };
+        let is_digits = |text: &str| text.bytes().all(|byte| DIGITS.contains(&byte));
         if !(1..=MAX_SALT).contains(&salt.len())
             || digest.len() != length
             || !is_digits(salt)
             || !is_digits(digest)
+            || !digest.ends_with(|digit: char| digit.is_ascii() && last.contains(&(digit as u8)))
         {
             return Err(wrong());
         }
