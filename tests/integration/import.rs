@@ -163,7 +163,6 @@ fn an_export_is_imported_elsewhere_as_it_was() {
 #[test]
 fn an_export_keeps_the_hashes_to_itself_unless_it_is_told_otherwise() {
     let place = Place::with_database();
-    place.run("users list").assert(1); // there is no database yet
     place.run_with("users import -", &lines(&HASHES[..2])).assert(0);
     for format in ["jsonl", "csv"] {
         let exported = place.run(&format!("users export --format {format}")).assert(0).stdout;
@@ -188,4 +187,37 @@ fn an_export_of_nobody_can_be_imported() {
     let csv = place.run("users export --format csv --with-hashes").assert(0).stdout;
     assert!(csv.starts_with("id,username,email,password_hash,") && csv.lines().count() == 1, "{csv}");
     assert_eq!(counts(&place.run_with("users import - --json", &csv).assert(0).stdout), [0, 0, 0]);
+}
+
+#[test]
+fn two_imports_at_once_make_each_user_once() {
+    let place = Place::with_database();
+    place.run("migrate").assert(0);
+    let names: Vec<_> = (0..3000).map(|number| format!("user{number}")).collect();
+    let users: Vec<_> = names.iter().map(|name| (name.as_str(), HASHES[0].1)).collect();
+    let text = lines(&users);
+    let run = || counts(&place.run_with("users import - --json", &text).assert(0).stdout);
+    let all = std::thread::scope(|scope| {
+        let imports = [scope.spawn(run), scope.spawn(run), scope.spawn(run)];
+        imports.map(|import| import.join().unwrap())
+    });
+    let sums = [0, 1, 2].map(|which| all.iter().map(|counts| counts[which]).sum::<u64>());
+    assert_eq!(sums, [3000, 6000, 0], "{all:?}");
+}
+
+#[test]
+fn an_import_that_is_killed_leaves_whole_batches_and_is_run_again() {
+    let place = Place::with_database();
+    let names: Vec<_> = (0..20_000).map(|number| format!("user{number}")).collect();
+    let users: Vec<_> = names.iter().map(|name| (name.as_str(), HASHES[0].1)).collect();
+    std::fs::write(place.path().join("users.jsonl"), lines(&users)).unwrap();
+    place.kill("users import users.jsonl", || {
+        let listed = place.run("users export").stdout.lines().count();
+        listed > 0
+    });
+    let stored = place.run("users export").assert(0).stdout.lines().count();
+    assert!(stored > 0 && stored.is_multiple_of(500), "{stored}");
+    let stored = u64::try_from(stored).unwrap();
+    let again = place.run("users import users.jsonl --json").assert(0);
+    assert_eq!(counts(&again.stdout), [20_000 - stored, stored, 0]);
 }

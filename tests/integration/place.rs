@@ -85,20 +85,33 @@ impl Place {
     }
 
     pub fn run_arguments(&self, arguments: &[&str], stdin: &str) -> Outcome {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_chancery"))
+        let mut child = self.command(arguments).spawn().unwrap();
+        // A command that reads nothing may have ended already.
+        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+        let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Outcome { code: status.code().unwrap(), stdout: text(stdout), stderr: text(stderr) }
+    }
+
+    /// Kills a command as soon as something is so, unless it has ended before.
+    pub fn kill(&self, line: &str, is_time: impl Fn() -> bool) {
+        let arguments: Vec<_> = line.split(' ').collect();
+        let mut child = self.command(&arguments).spawn().unwrap();
+        while child.try_wait().unwrap().is_none() && !is_time() {}
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chancery"));
+        command
             .args(arguments)
             .env_clear()
             .envs(self.environment.iter().cloned())
             .current_dir(self.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // A command that reads nothing may have ended already.
-        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-        let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Outcome { code: status.code().unwrap(), stdout: text(stdout), stderr: text(stderr) }
+            .stderr(Stdio::piped());
+        command
     }
 }

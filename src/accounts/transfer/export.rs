@@ -26,8 +26,15 @@ pub enum Format {
 pub struct Export {
     format: Format,
     with_hashes: bool,
-    /// The last that was written.
-    after: Option<String>,
+    next: Next,
+}
+
+/// Which page.
+enum Next {
+    First,
+    /// Behind this canonical name.
+    After(String),
+    None,
 }
 
 #[derive(Serialize)]
@@ -47,23 +54,22 @@ struct Line<'a> {
 impl Export {
     /// Without hashes it is a list of users, and with them it can be imported.
     pub fn new(format: Format, with_hashes: bool) -> Self {
-        Self { format, with_hashes, after: None }
+        Self { format, with_hashes, next: Next::First }
     }
 
     /// Some more users, as text; none at the end.
     pub async fn next(&mut self, store: &Store) -> Result<Option<(usize, Vec<u8>)>, StoreError> {
-        let is_first = self.after.is_none();
-        let after = self.after.take().unwrap_or_default();
+        let (after, is_first) = match std::mem::replace(&mut self.next, Next::None) {
+            Next::First => (String::new(), true), // which is nobody's name
+            Next::After(key) => (key, false),
+            Next::None => return Ok(None),
+        };
         let rows = store.read(move |conn| table::page(conn, &after, PAGE)).await?;
-        if rows.is_empty() && !is_first {
-            return Ok(None);
+        if let Some(last) = rows.last() {
+            self.next = Next::After(last.username_key.clone());
         }
-        self.after = Some(rows.last().map(|row| row.username_key.clone()).unwrap_or_default());
+        // The first has a header even above nobody.
         let text = self.write(&rows, is_first).map_err(|problem| corrupt("a user", problem))?;
-        if rows.is_empty() {
-            // Nobody at all: the header is all there is.
-            self.after = Some("\u{10ffff}".to_owned());
-        }
         Ok(Some((rows.len(), text)))
     }
 

@@ -46,7 +46,7 @@ struct Users {
 
 /// Before it is known whether the batch can be stored.
 enum Judged {
-    New(Box<UserRow>),
+    New(Box<Candidate>),
     Done(Outcome),
 }
 
@@ -93,17 +93,34 @@ impl Import {
     async fn store_singly(&self, judged: Vec<Judged>) -> Result<Vec<Outcome>, StoreError> {
         let mut outcomes = Vec::with_capacity(judged.len());
         for one in judged {
-            let stored = match one.row().cloned() {
-                Some(row) => self.store.write(move |conn| table::insert(conn, &row)).await,
-                None => Ok(()),
-            };
-            outcomes.push(match (stored, one) {
-                (Err(StoreError::Conflict(_)), Judged::New(row)) => taken(row.username),
-                (Err(error), _) => return Err(error),
-                (Ok(()), one) => one.outcome(),
+            outcomes.push(match one {
+                Judged::New(candidate) => self.store_one(*candidate).await?,
+                Judged::Done(outcome) => outcome,
             });
         }
         Ok(outcomes)
+    }
+
+    async fn store_one(&self, candidate: Candidate) -> Result<Outcome, StoreError> {
+        let row = candidate.row.clone();
+        match self.store.write(move |conn| table::insert(conn, &row)).await {
+            Ok(()) => Ok(Outcome::Imported),
+            Err(StoreError::Conflict(_)) => {
+                let mut known = Users::default();
+                let (keys, ids) = ([candidate.row.username_key.clone()], [candidate.row.id.clone()]);
+                let found = self.store.read(move |conn| table::find_any(conn, &keys, &ids)).await?;
+                for user in found {
+                    known.add(user);
+                }
+                let name = candidate.row.username.clone();
+                // Not there any more: then there was another.
+                Ok(match known.judge(Ok(candidate)) {
+                    Judged::New(_) => taken(name),
+                    Judged::Done(outcome) => outcome,
+                })
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -128,7 +145,7 @@ impl Users {
             return Judged::Done(Outcome::Refused { username: Some(candidate.row.username), problem });
         }
         self.add(candidate.row.known());
-        Judged::New(Box::new(candidate.row))
+        Judged::New(Box::new(candidate))
     }
 }
 
@@ -144,7 +161,7 @@ impl Candidate {
 impl Judged {
     fn row(&self) -> Option<&UserRow> {
         match self {
-            Self::New(row) => Some(row),
+            Self::New(candidate) => Some(&candidate.row),
             Self::Done(_) => None,
         }
     }
