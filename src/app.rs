@@ -74,7 +74,6 @@ impl App {
         let url: Arc<str> = settings.issuer.url.as_deref().ok_or(StartError::NoIssuer)?.into();
         let store = open_store(&settings).await?;
         let keys = Keys::open_or_create(store.clone(), clock.clone(), settings.keys.clone()).await?;
-        warn_of_cut_tokens(&store, &settings).await;
         let passwords = Hasher::start(&settings.password)?;
         let lockout = Lockout::new(settings.limits.clone(), clock.clone(), store.redis().clone());
         let mut metrics = Registry::default();
@@ -85,6 +84,15 @@ impl App {
         metrics.register_collector(Box::new(LockoutMetrics(lockout.clone())));
         let issuer = Issuer { url, settings: Arc::new(settings), clock, store, keys, passwords, lockout };
         Ok(Self { issuer, metrics: Arc::new(metrics) })
+    }
+
+    /// Says which clients the settings do not fit.
+    pub async fn warn_of_unfit_clients(&self) {
+        let Issuer { store, settings, .. } = &self.issuer;
+        warn_of_cut_tokens(store, settings).await;
+        for problem in clients::unfit_named(store, settings).await.unwrap_or_default() {
+            tracing::warn!("{problem}");
+        }
     }
 
     /// Starts what serving takes besides the answering of requests: bounded waits, following the key ring, rotating it

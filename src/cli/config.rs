@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
 use super::{Failure, output};
-use crate::accounts::{Client, clients};
+use crate::accounts::{AccountError, Client, clients};
 use crate::app::StartError;
 use crate::clock::Clock;
 use crate::config::{CLOCK_SKEW, Effective, Settings, Sources, variable_of};
@@ -58,22 +58,25 @@ async fn check_database(settings: &Settings, clock: Clock) -> Result<(), Failure
     if migrations::check_exists(settings.database.expose()).is_err() {
         return Ok(()); // and so there are no clients
     }
-    let longest = settings.keys.longest_token();
     let found = match Store::open(&settings.database) {
         Ok(store) => {
             check_keys(store.clone(), clock, settings).await?;
-            clients::with_longer_tokens(&store, longest).await
+            client_faults(&store, settings).await
         }
         Err(error) => Err(error.into()),
     };
-    let faults: Vec<_> = match found {
-        Ok(clients) => clients.iter().map(|client| fault(client, settings)).collect(),
-        Err(error) => {
-            eprintln!("The clients' lifetimes could not be compared with keys.retention: {error}");
-            Vec::new()
-        }
-    };
+    let faults = found.unwrap_or_else(|error| {
+        eprintln!("The clients could not be compared with the settings: {error}");
+        Vec::new()
+    });
     if faults.is_empty() { Ok(()) } else { Err(Failure::Usage(faults.join("\n"))) }
+}
+
+async fn client_faults(store: &Store, settings: &Settings) -> Result<Vec<String>, AccountError> {
+    let mut faults = clients::unfit_named(store, settings).await?;
+    let longer = clients::with_longer_tokens(store, settings.keys.longest_token()).await?;
+    faults.extend(longer.iter().map(|client| fault(client, settings)));
+    Ok(faults)
 }
 
 fn fault(client: &Client, settings: &Settings) -> String {

@@ -91,6 +91,7 @@ pub(super) async fn serve(app: App, port: Port) -> Result<(), Failure> {
     survive_file_limit()?;
     let signals = Signals::take()?;
     let address = port.address()?;
+    app.warn_of_unfit_clients().await;
     app.start_tending();
     let issuer = app.issuer.url.clone();
     let settings = app.issuer.settings.clone();

@@ -43,6 +43,11 @@ impl Rig {
     fn start() -> Self {
         let postgres = Postgres::start();
         let home = Home::new().with("CHANCERY__DATABASE__URL", &postgres.create_database(DATABASE));
+        // One user from one address stands for many.
+        let home = home
+            .with("CHANCERY__LIMITS__ATTEMPTS", "0")
+            .with("CHANCERY__LIMITS__ACCOUNT_ATTEMPTS", "0")
+            .with("CHANCERY__LIMITS__ADDRESS_ATTEMPTS", "0");
         let installation = Installation::of(home);
         Self { server: installation.serve(), _installation: installation, _postgres: postgres }
     }

@@ -34,6 +34,25 @@ fn an_issuer_that_is_not_https_is_refused_unless_told_so() {
 }
 
 #[test]
+fn clients_that_the_settings_name_must_be_there_and_fit() {
+    let mut place = Place::with_database();
+    place.set("CHANCERY__ISSUER__URL", "https://auth.example.com");
+    place.set("CHANCERY__BROWSER__CLIENT", "web");
+    place.set("CHANCERY__OAUTH__DEFAULT_CLIENT", "web");
+    place.run("clients create --id other --public --grant password").assert(0);
+    let told = place.run("config check").assert(2).stderr;
+    for key in ["browser.client", "oauth.default_client"] {
+        assert!(told.contains(&format!("{key} (CHANCERY__")), "{told}");
+    }
+    place.run("clients create --id web --public --grant password").assert(0);
+    let told = place.run("config check").assert(2).stderr;
+    assert!(told.contains("browser.client") && told.contains("password and refresh_token"), "{told}");
+    assert!(!told.contains("oauth.default_client"), "{told}");
+    place.run("clients set web --grant password --grant refresh_token").assert(0);
+    place.run("config check").assert(0);
+}
+
+#[test]
 fn the_settings_are_shown_as_toml_that_reads_back_without_secrets() {
     let mut place = Place::new();
     place.set("CHANCERY__DATABASE__URL", "postgres://u:hunter2@localhost/x");

@@ -239,8 +239,10 @@ impl Shared {
     }
 
     fn link_up(&self, link: Link) {
-        *self.state() = State::Linked(Arc::new(link));
-        tracing::info!("Redis is in use");
+        let earlier = std::mem::replace(&mut *self.state(), State::Linked(Arc::new(link)));
+        if matches!(earlier, State::Cut(_)) {
+            tracing::info!("Redis is in use again");
+        }
     }
 
     /// Counts a failure and cuts the link that it happened on, unless that was cut already. Told once.
