@@ -8,7 +8,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::accounts::lockout::{Lockout, LockoutMetrics};
 use crate::accounts::password::{HashError, Hasher};
-use crate::accounts::{HasherMetrics, clients};
+use crate::accounts::{HasherMetrics, fitness};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::keys::{KeyError, KeyMetrics, Keys};
@@ -90,7 +90,7 @@ impl App {
     pub async fn warn_of_unfit_clients(&self) {
         let Issuer { store, settings, .. } = &self.issuer;
         warn_of_cut_tokens(store, settings).await;
-        for problem in clients::unfit_named(store, settings).await.unwrap_or_default() {
+        for problem in fitness::unfit_named(store, settings).await.unwrap_or_default() {
             tracing::warn!("{problem}");
         }
     }
@@ -144,7 +144,7 @@ async fn follow(keys: Keys, mut nudges: Nudges) {
 /// Whoever shortens `keys.retention` hears of the clients that were promised more.
 async fn warn_of_cut_tokens(store: &Store, settings: &Settings) {
     let longest = settings.keys.longest_token();
-    for client in clients::with_longer_tokens(store, longest).await.unwrap_or_default() {
+    for client in fitness::with_longer_tokens(store, longest).await.unwrap_or_default() {
         tracing::warn!(
             client = client.id,
             longest = longest.as_secs(),

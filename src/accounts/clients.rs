@@ -7,9 +7,7 @@ use secrecy::SecretString;
 use super::secret::{self, SecretHash};
 use super::{AccountError, ExtraClaims, Grant, Scopes, corrupt};
 use crate::clock::Timestamp;
-use crate::config::{
-    MAX_ACCESS_TOKEN_LIFETIME, MAX_REUSE_LEEWAY, MAX_SESSION_LIFETIME, Settings, TokenType, variable_of,
-};
+use crate::config::{MAX_ACCESS_TOKEN_LIFETIME, MAX_REUSE_LEEWAY, MAX_SESSION_LIFETIME, TokenType};
 use crate::store::clients::ClientRow;
 use crate::store::sessions::Selection;
 use crate::store::{Store, StoreError, clients as table, sessions};
@@ -201,38 +199,6 @@ pub async fn create(store: &Store, client: &Client, now: Timestamp) -> Result<()
 pub async fn list(store: &Store) -> Result<Vec<Client>, AccountError> {
     let rows = store.read(table::list).await?;
     Ok(rows.iter().map(Client::from_row).collect::<Result<_, _>>()?)
-}
-
-/// Clients that were set up with an access-token lifetime that the settings do not allow any more: their tokens are cut.
-pub async fn with_longer_tokens(store: &Store, longest: Duration) -> Result<Vec<Client>, AccountError> {
-    let mut clients = list(store).await?;
-    clients.retain(|client| client.access_token_lifetime.is_some_and(|lifetime| lifetime > longest));
-    Ok(clients)
-}
-
-/// What is wrong with the clients that the settings name for logins.
-pub async fn unfit_named(store: &Store, settings: &Settings) -> Result<Vec<String>, AccountError> {
-    let named = [
-        ("browser.client", &settings.browser.client, &[Grant::Password, Grant::RefreshToken][..]),
-        ("oauth.default_client", &settings.oauth.default_client, &[Grant::Password]),
-    ];
-    let mut faults = Vec::new();
-    for (key, id, grants) in named {
-        let Some(id) = id else { continue };
-        let found = match find(store, id).await {
-            Err(AccountError::NotFound(_)) => None,
-            found => Some(found?),
-        };
-        let is_fit =
-            |client: &Client| client.is_public() && grants.iter().all(|one| client.grants.contains(one));
-        if !found.is_some_and(|client| is_fit(&client)) {
-            let grants = grants.iter().map(|grant| grant.as_str()).collect::<Vec<_>>().join(" and ");
-            let (variable, id) = (variable_of(key), id.escape_debug());
-            faults
-                .push(format!("{key} ({variable}): there is no public client {id} with the grants {grants}"));
-        }
-    }
-    Ok(faults)
 }
 
 /// The client with this id.

@@ -2,6 +2,7 @@
 
 pub mod claims;
 pub mod clients;
+pub mod fitness;
 mod grant;
 pub mod hashes;
 mod hashing;

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
 use super::{Failure, output};
-use crate::accounts::{AccountError, Client, clients};
+use crate::accounts::{AccountError, Client, fitness};
 use crate::app::StartError;
 use crate::clock::Clock;
 use crate::config::{CLOCK_SKEW, Effective, Settings, Sources, variable_of};
@@ -73,8 +73,8 @@ async fn check_database(settings: &Settings, clock: Clock) -> Result<(), Failure
 }
 
 async fn client_faults(store: &Store, settings: &Settings) -> Result<Vec<String>, AccountError> {
-    let mut faults = clients::unfit_named(store, settings).await?;
-    let longer = clients::with_longer_tokens(store, settings.keys.longest_token()).await?;
+    let mut faults = fitness::unfit_named(store, settings).await?;
+    let longer = fitness::with_longer_tokens(store, settings.keys.longest_token()).await?;
     faults.extend(longer.iter().map(|client| fault(client, settings)));
     Ok(faults)
 }

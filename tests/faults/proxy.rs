@@ -140,6 +140,11 @@ impl Shared {
 
     fn enter(&self, streams: [&TcpStream; 2], number: u64) {
         let mut state = self.lock();
+        // Accepted just before nobody listened any more.
+        if state.mode == Mode::Refuse {
+            let _ = streams.map(|stream| stream.shutdown(Shutdown::Both));
+            return;
+        }
         state.open.extend(streams.map(|stream| (number, stream.try_clone().unwrap())));
     }
 
