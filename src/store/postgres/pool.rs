@@ -4,6 +4,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use r2d2::ManageConnection as _;
 
@@ -13,6 +14,9 @@ use crate::store::connection::{Manager, Pooled};
 
 /// After so many turns a connection is replaced: its address may lead elsewhere by now.
 const LIFETIME: u64 = 5 * 60;
+
+/// A PostgreSQL that refuses is not asked again sooner, by as many as may ask: it would be kept busy with refusing.
+const REST: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -55,7 +59,7 @@ impl Pool {
             }
         }
         job.waits_for(None);
-        let mut pooled = self.manager.connect()?;
+        let mut pooled = self.manager.connect().inspect_err(|_| std::thread::park_timeout(REST))?;
         self.manager.is_valid(&mut pooled)?;
         let lease =
             Lease { backend: pooled.conn.backend()?, pooled, born: self.turn.load(Ordering::Relaxed) };
