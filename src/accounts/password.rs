@@ -1,6 +1,7 @@
 //! Password hashing: Argon2id on threads of its own behind a bounded queue. A hash in progress belongs to its
 //! thread, not to the request, so that clients that disconnect cannot run more of them at once: memory in use is
-//! threads × Argon2's memory, or 128 MiB for an imported hash that needs it. The threads yield to the others: a flood of logins takes no time from refreshes.
+//! threads × Argon2's memory, or 128 MiB for an imported hash that needs it. The threads yield to the others: a flood of
+//! logins takes no time from refreshes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};

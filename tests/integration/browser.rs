@@ -3,85 +3,16 @@
 use futures_util::future::join_all;
 use serde_json::json;
 
+use super::page::{APP, COOKIE, Tab, assert_signed_out, assert_unknown, attributes, set_cookies};
 use super::support::{PASSWORD, Reply, Service};
 
-/// The page's origin.
-const APP: &str = "https://app.example.com";
-const COOKIE: &str = "__Host-refresh_token";
-
-/// What a browser keeps of a login.
-#[derive(Clone)]
-struct Tab {
-    cookies: String,
-    csrf_token: String,
-}
-
-impl Tab {
-    fn of(reply: &Reply) -> Self {
-        let pairs: Vec<_> = set_cookies(reply).iter().map(|cookie| pair(cookie)).collect();
-        Self { cookies: pairs.join("; "), csrf_token: reply.text("csrf_token").to_owned() }
+#[actix_rt::test]
+async fn a_link_on_another_site_with_which_no_cookie_is_sent_takes_none_away() {
+    let service = Service::browser(&[]).await;
+    for path in ["/session", "/session/csrf"] {
+        let link = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")];
+        assert_unknown(&service.send("GET", path, &link, None).await);
     }
-
-    fn refresh_token(&self) -> &str {
-        self.cookies.split("; ").find_map(|pair| pair.strip_prefix(COOKIE)?.strip_prefix('=')).unwrap()
-    }
-}
-
-fn set_cookies(reply: &Reply) -> Vec<String> {
-    reply.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap().to_owned()).collect()
-}
-
-fn pair(cookie: &str) -> String {
-    cookie.split(';').next().unwrap().to_owned()
-}
-
-/// The attributes of the one cookie that is set, sorted.
-#[track_caller]
-fn attributes(reply: &Reply) -> Vec<String> {
-    let [cookie] = &set_cookies(reply)[..] else { panic!("{reply:?}") };
-    let mut attributes: Vec<_> = cookie.split("; ").skip(1).map(ToOwned::to_owned).collect();
-    attributes.sort();
-    attributes
-}
-
-impl Service {
-    async fn browser(settings: &[(&str, &str)]) -> Self {
-        let own = [("browser.client", "web"), ("browser.origins", APP)];
-        let service = Self::start_with(&[&own, settings].concat()).await;
-        service.public("web").await;
-        service.user("alice").await;
-        service
-    }
-
-    /// A request with these headers; a name that comes twice is sent twice.
-    async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&str>) -> Reply {
-        let mut request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.url));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_owned());
-        }
-        Reply::of(request.send().await.unwrap()).await
-    }
-
-    async fn sign_in(&self) -> Reply {
-        let body = json!({ "username": "alice", "password": PASSWORD }).to_string();
-        self.send("POST", "/session/login", &[("origin", APP)], Some(&body)).await
-    }
-
-    async fn page(&self, method: &str, path: &str, tab: &Tab) -> Reply {
-        let headers = [("origin", APP), ("cookie", &tab.cookies), ("x-csrf-token", &tab.csrf_token)];
-        self.send(method, path, &headers, None).await
-    }
-}
-
-/// Nobody is logged in, and the cookie goes.
-#[track_caller]
-fn assert_signed_out(reply: &Reply) {
-    reply.assert_error(401, "login_required");
-    let [cookie] = &set_cookies(reply)[..] else { panic!("{reply:?}") };
-    assert!(cookie.starts_with(&format!("{COOKIE}=;")) && cookie.contains("Max-Age=0"), "{cookie}");
 }
 
 #[actix_rt::test]
@@ -175,7 +106,7 @@ async fn a_page_that_was_reloaded_learns_who_is_logged_in() {
     assert_eq!(csrf.text("csrf_token"), tab.csrf_token);
     // It was only asked.
     service.page("POST", "/session/refresh", &tab).await.assert_ok();
-    assert_signed_out(&service.send("GET", "/session", &[], None).await);
+    assert_unknown(&service.send("GET", "/session", &[], None).await);
 }
 
 #[actix_rt::test]
@@ -237,7 +168,7 @@ async fn a_cookie_that_comes_twice_or_looks_alike_is_refused() {
     // Anybody under the domain may set these; they are nothing to us.
     let plain = good.replace("__Host-", "");
     let headers = [("origin", APP), ("cookie", &plain), ("x-csrf-token", &tab.csrf_token)];
-    assert_signed_out(&service.send("POST", "/session/refresh", &headers, None).await);
+    assert_unknown(&service.send("POST", "/session/refresh", &headers, None).await);
     let beside =
         [("origin", APP), ("cookie", &format!("{plain}; {good}")), ("x-csrf-token", &tab.csrf_token)];
     service.send("POST", "/session/refresh", &beside, None).await.assert_ok();
@@ -307,7 +238,7 @@ async fn answers_and_errors_can_be_read_by_listed_origins_alone_with_credentials
     assert_eq!(reply.header("access-control-allow-credentials"), "true");
     assert_eq!(reply.header("access-control-max-age"), "3600");
     let refused = service.send("POST", "/session/refresh", &[("origin", APP)], None).await;
-    assert_signed_out(&refused);
+    assert_unknown(&refused);
     for reply in [&refused, &service.sign_in().await] {
         assert_eq!(reply.header("access-control-allow-origin"), APP);
         assert_eq!(reply.header("access-control-allow-credentials"), "true");

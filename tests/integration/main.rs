@@ -20,6 +20,7 @@ mod lockout;
 mod malformed_requests;
 mod migrations;
 mod other_hashes;
+mod page;
 mod password_grant;
 mod place;
 mod refresh_token_grant;

@@ -98,11 +98,14 @@ fn signed_in(app: &App, signed_in: SignedIn) -> HttpResponse {
     answer.json(body)
 }
 
-/// There is no session, or none any more: the page should show its login form.
+/// There is no session, or none any more: the page should show its login form. Only a cookie that was sent is taken away:
+/// a link on another site sends none where it is SameSite, and would end the login.
 fn signed_out(app: &App, reason: Reason) -> HttpResponse {
     tracing::info!(%reason, "signed out");
     let mut response = uncached(StatusCode::UNAUTHORIZED);
-    cookies::clear(&mut response, &app.issuer.settings.browser);
+    if reason != Reason::Missing {
+        cookies::clear(&mut response, &app.issuer.settings.browser);
+    }
     response.json(json!({ "error": "login_required", "error_description": "nobody is logged in here" }))
 }
 
