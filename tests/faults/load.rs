@@ -60,7 +60,7 @@ fn watch(record: &Record, server: SocketAddr, is_over: &AtomicBool) {
 }
 
 /// Ends the load, also when what ran beside it fails.
-struct End<'a>(&'a AtomicBool);
+pub struct End<'a>(pub &'a AtomicBool);
 
 impl Drop for End<'_> {
     fn drop(&mut self) {

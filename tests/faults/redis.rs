@@ -1,12 +1,14 @@
 //! Redis fails in every way there is, beside two servers on one PostgreSQL. Nothing that is spent or revoked comes back,
 //! nobody gets an error, and it costs each connection one wait at the most.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::alone;
-use crate::client::{Excuse, Record, Sample};
+use crate::client::{Client, Excuse, Record, Sample};
 use crate::clock::{await_within, median, now, pause};
-use crate::load;
+use crate::customer::{CLIENTS, PASSWORD, USER};
+use crate::load::{self, End};
 use crate::process::Home;
 use crate::process::postgres::Postgres;
 use crate::process::redis::Redis;
@@ -42,6 +44,10 @@ enum Way {
 
 impl Rig {
     fn start(way: Way, password: Option<&str>) -> Self {
+        Self::start_with(way, password, |home| home)
+    }
+
+    fn start_with(way: Way, password: Option<&str>, setting: impl FnOnce(Home) -> Home) -> Self {
         let postgres = Postgres::start();
         let redis = password.map_or_else(Redis::start, |word| Redis::start_with(&["--requirepass", word]));
         let wall = Proxy::before(redis.port());
@@ -51,8 +57,8 @@ impl Rig {
         let port = if way == Way::Direct { redis.port() } else { wall.port() };
         let login = password.map(|word| format!(":{word}@")).unwrap_or_default();
         let url = format!("redis://{login}127.0.0.1:{port}");
-        let installation =
-            Installation::quick(Home::on(&postgres, &redis).with("CHANCERY__REDIS__URL", &url));
+        let home = Home::on(&postgres, &redis).with("CHANCERY__REDIS__URL", &url);
+        let installation = Installation::quick(setting(home));
         let servers = [installation.serve(), installation.serve()];
         Self { servers, redis, wall, installation, _postgres: postgres }
     }
@@ -153,6 +159,43 @@ fn what_is_sent_to_redis_may_vanish() {
     let _alone = alone();
     let mut rig = Rig::start(Way::ThroughWall, None);
     rig.withstand("timeout", |rig| rig.wall.black_hole(), |rig| rig.wall.pass());
+}
+
+/// As many as may be wrong are being looked at all the time, and Redis does not see the end of them.
+#[test]
+fn guesses_whose_end_redis_did_not_see_keep_nobody_waiting() {
+    let _alone = alone();
+    // A guess takes longer than Redis is waited for.
+    let slow = |home: Home| {
+        home.with("CHANCERY__PASSWORD__MEMORY_KIB", "19456").with("CHANCERY__PASSWORD__ITERATIONS", "4")
+    };
+    let rig = Rig::start_with(Way::ThroughWall, None, slow);
+    let record = Record::new(Excuse::Nothing);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for number in 0..CUSTOMERS {
+            let mut client = Client::of(rig.servers[number % 2].address());
+            let (record, is_over) = (&record, &is_over);
+            scope.spawn(move || {
+                let form = format!("client_id={}&username={USER}&password={PASSWORD}", CLIENTS[0].0);
+                while !is_over.load(Ordering::SeqCst) {
+                    assert_eq!(client.post(record, "/token", &form).status, 200);
+                }
+            });
+        }
+        let _ends = End(&is_over);
+        pause(WELL);
+        rig.wall.black_hole();
+        rig.await_redis("out of use: timeout");
+        rig.wall.pass();
+        rig.await_redis("ok");
+        pause(2 * NOTICED);
+    });
+    record.check();
+    let slowest = record.all().iter().map(|sample| sample.took).max().unwrap();
+    eprintln!("the slowest of {} logins: {slowest:?}", record.all().len());
+    // Far less than the ten seconds after which such a guess is forgotten.
+    assert!(slowest < Duration::from_secs(4), "{slowest:?}");
 }
 
 #[test]

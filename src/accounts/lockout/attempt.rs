@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
 
 use super::policy::Policy;
 use super::table::Key;
-use super::tally::{Admission, Tally, Verdict};
+use super::tally::{Admission, LEASE, Tally, Verdict};
 use super::{PAUSE, Refusal, Shared};
 use crate::clock::Timestamp;
 
@@ -63,7 +64,8 @@ pub(super) async fn admit(shared: &Arc<Shared>, key: Key, policy: Policy) -> Res
 }
 
 async fn ask(shared: Arc<Shared>, key: Key, policy: Policy) -> Result<Admitted, Refusal> {
-    let admit = |tally: &Tally, policy| tally.admit(policy, shared.clock.now());
+    let now = shared.clock.now();
+    let admit = |tally: &Tally, policy| tally.admit(policy, now);
     match shared.table.change(&key, policy, admit).await {
         Admission::Admitted(since) => Ok(Admitted(Some((shared, key, policy, since)))),
         Admission::Busy => Err(Refusal::Busy),
@@ -77,11 +79,29 @@ impl Admitted {
         let runtime = Handle::try_current().ok()?;
         let (shared, key, policy, since) = self.0.take()?;
         Some(runtime.spawn(async move {
-            let settle =
-                |tally: &Tally, policy| (tally.settle(verdict, since, policy, shared.clock.now()), ());
-            shared.table.change(&key, policy, settle).await;
+            let now = shared.clock.now();
+            let settle = move |tally: &Tally, policy| tally.settle(verdict, since, policy, now);
+            shared.table.change(&key, policy, |tally, policy| (settle(tally, policy), ())).await;
             shared.table.note_settled(&key);
+            if shared.table.is_cut_off() {
+                tokio::spawn(async move { shared.tell_redis(key, policy, settle).await });
+            }
         }))
+    }
+}
+
+impl Shared {
+    /// Settles a guess in Redis, too, as soon as that can be reached: it may know of the admission, and would keep others
+    /// waiting for the end of the lease.
+    async fn tell_redis(&self, key: Key, policy: Policy, settle: impl Fn(&Tally, Policy) -> Tally) {
+        let is_back = async {
+            while self.table.is_cut_off() {
+                sleep(PAUSE).await;
+            }
+        };
+        if timeout(LEASE, is_back).await.is_ok() {
+            self.table.change_in_redis(&key, policy, |tally| settle(tally, policy)).await;
+        }
     }
 }
 

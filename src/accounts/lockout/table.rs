@@ -51,23 +51,49 @@ impl Table {
         change: impl Fn(&Tally, Policy) -> (Tally, T),
     ) -> T {
         let mut tallies = self.shard(key).tallies.lock().await;
+        let known = match self.swap(&mut tallies, key, |tally| change(tally, policy), policy).await {
+            Ok(outcome) => return outcome,
+            Err(known) => known,
+        };
+        let policy = if self.redis.health().is_some() { stricter(policy) } else { policy };
+        let (tally, outcome) = change(&known, policy);
+        tallies.put(key, tally);
+        outcome
+    }
+
+    /// Whether the last change was made here alone, and Redis should learn of it.
+    pub(super) fn is_cut_off(&self) -> bool {
+        matches!(self.redis.health(), Some(Err(_)))
+    }
+
+    /// Changes a tally in Redis, if that can be done.
+    pub(super) async fn change_in_redis(&self, key: &Key, policy: Policy, change: impl Fn(&Tally) -> Tally) {
+        let mut tallies = self.shard(key).tallies.lock().await;
+        let _ = self.swap(&mut tallies, key, |tally| (change(tally), ()), policy).await;
+    }
+
+    /// The tally as it is known last, when it cannot be changed in Redis.
+    async fn swap<T>(
+        &self,
+        tallies: &mut Tallies,
+        key: &Key,
+        change: impl Fn(&Tally) -> (Tally, T),
+        policy: Policy,
+    ) -> Result<T, Tally> {
         let mut known = tallies.get(key);
         for _ in 0..TRIES {
-            let (tally, outcome) = change(&known, policy);
+            let (tally, outcome) = change(&known);
             let (old, new) = (known.encode(), tally.encode());
             match self.redis.swap(&name(key), &old, &new, tally.life(policy)).await {
                 Some(Ok(())) => {
                     tallies.put(key, tally);
-                    return outcome;
+                    return Ok(outcome);
                 }
                 Some(Err(found)) => known = Tally::decode(&found),
                 None => break,
             }
         }
-        let policy = if self.redis.health().is_some() { stricter(policy) } else { policy };
-        let (tally, outcome) = change(&known, policy);
-        tallies.put(key, tally);
-        outcome
+        Err(known)
     }
 
     /// Lets one of those go on that wait for a guess to be settled.

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 /// The first wait; each further wrong guess doubles it.
 const FIRST_DELAY: Duration = Duration::from_secs(2);
 /// A guess that has not been settled after this long never will be: its instance is gone, or was cut off.
-const LEASE: Duration = Duration::from_secs(10);
+pub(super) const LEASE: Duration = Duration::from_secs(10);
 /// More than these doublings mean nothing.
 const MAX_EXCESS: u32 = 32;
 
