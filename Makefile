@@ -15,5 +15,5 @@ fmt: ## Format the code.
 bench: ## Run the load benchmark (a release build).
 	cargo bench --bench load
 
-clean-test: ## Remove what the interoperability tests installed.
-	rm -rf tests/interop/.venv tests/interop/.pytest_cache examples/verify-node/node_modules
+clean-test: ## Remove what the interoperability and browser tests installed.
+	rm -rf tests/interop/.venv tests/interop/.pytest_cache examples/verify-node/node_modules tests/browser/node_modules

@@ -1,0 +1,92 @@
+// The real server with a temporary folder for all of its state, and the command line that works on it.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
+
+const BINARY = resolve(process.env.CHANCERY_BIN ?? `${import.meta.dirname}/../../../target/debug/chancery`)
+export const USERNAME = 'ada'
+export const PASSWORD = 'correct horse battery staple'
+
+export class Server {
+  log = ''
+  kill = () => this.process?.kill()
+
+  // With these settings, by their names in docs/chancery.toml; a user, and the public client `web` of the pages.
+  static async start(settings) {
+    const server = new Server()
+    server.folder = await mkdtemp(join(tmpdir(), 'chancery-browser-'))
+    server.environment = environment({
+      'database.url': `sqlite://${server.folder}/chancery.db`,
+      'keys.master_key_file': `${server.folder}/master.key`,
+      'server.bind': '127.0.0.1:0',
+      'server.drain_time': '0s',
+      'log.format': 'json',
+      'browser.client': 'web',
+      ...settings,
+    })
+    try {
+      await server.cli(['users', 'create', USERNAME, '--password-stdin'], PASSWORD)
+      const grants = ['--grant', 'password', '--grant', 'refresh_token', '--scope', 'read write']
+      await server.cli(['clients', 'create', '--id', 'web', '--public', ...grants])
+      await server.listen()
+    } catch (error) {
+      await server.stop()
+      throw error
+    }
+    return server
+  }
+
+  // Until the log says at which port.
+  async listen() {
+    this.process = spawn(BINARY, ['serve'], { ...this.options(), stdio: ['ignore', 'ignore', 'pipe'] })
+    process.once('exit', this.kill)
+    const lines = createInterface({ input: this.process.stderr })
+    this.port = await new Promise((found, failed) => {
+      lines.on('line', (line) => {
+        this.log += `${line}\n`
+        const address = line.includes('"listening"') && /"address":"[^"]*:(\d+)"/.exec(line)
+        if (address) found(Number(address[1]))
+      })
+      lines.on('close', () => failed(new Error(`the server ended:\n${this.log}`)))
+    })
+  }
+
+  // A command that must succeed; the JSON that it prints.
+  async cli(command, input = '') {
+    const child = spawn(BINARY, [...command, '--json'], { ...this.options(), timeout: 60_000 })
+    child.stdin.end(input)
+    const [[code], output, complaint] = await Promise.all([once(child, 'exit'), text(child.stdout), text(child.stderr)])
+    if (code !== 0) throw new Error(`chancery ${command.join(' ')}: ${complaint}`)
+    return JSON.parse(output)
+  }
+
+  // As `sessions list` tells of it.
+  async session(sid) {
+    const sessions = await this.cli(['sessions', 'list', '--limit', '1000'])
+    return sessions.find((session) => session.id === sid)
+  }
+
+  options() {
+    return { cwd: this.folder, env: this.environment }
+  }
+
+  async stop() {
+    if (this.process?.exitCode === null) {
+      this.kill()
+      await once(this.process, 'exit')
+    }
+    process.off('exit', this.kill)
+    await rm(this.folder, { recursive: true })
+  }
+}
+
+function environment(settings) {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('CHANCERY'))
+  const own = Object.entries(settings).map(([key, value]) => [`CHANCERY__${key.replace('.', '__').toUpperCase()}`, value])
+  return Object.fromEntries([...inherited, ...own])
+}
