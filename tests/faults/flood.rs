@@ -15,7 +15,7 @@ use crate::process::{DATABASE, Home};
 use crate::rig::{Heard, Installation};
 
 /// Clients that log in, and how often each does: together ten times what two threads hash, and more.
-const FLOOD: usize = 160;
+const FLOOD: u32 = 160;
 /// The priority of what should not be here (`nice`).
 const LEAST: i32 = 19;
 const EACH: Duration = Duration::from_millis(250);
@@ -120,12 +120,15 @@ fn a_flood_of_logins_takes_neither_refreshes_nor_memory() {
     let (bound, logins) = (rig.bound(), Record::new(Excuse::Outage));
     let flooded = refreshes(&rig, FLOODED, |end| {
         std::thread::scope(|scope| {
-            for _ in 0..FLOOD {
-                scope.spawn(|| {
+            let (rig, logins) = (&rig, &logins);
+            for number in 0..FLOOD {
+                scope.spawn(move || {
                     // They would be on other machines, and take no time from this one.
                     let _ = rustix::process::setpriority_process(None, LEAST);
                     let mut client = Client::of(rig.server.address());
-                    repeat(end, EACH, || drop(client.post(&logins, "/token", LOGIN)));
+                    // Nobody waits for the others to begin.
+                    pause(EACH * number / FLOOD);
+                    repeat(end, EACH, || drop(client.post(logins, "/token", LOGIN)));
                 });
             }
         });
