@@ -12,6 +12,7 @@ mod metrics;
 pub mod password;
 pub mod scope;
 pub mod secret;
+pub mod self_service;
 pub mod transfer;
 pub mod username;
 pub mod users;

@@ -9,7 +9,7 @@ const PREFLIGHT_AGE: usize = 3600;
 
 /// Lets pages of these origins call with cookies, too.
 pub fn with_cookies(origins: &[String]) -> Cors {
-    listed(origins).supports_credentials()
+    listed(origins).allowed_methods(["GET", "POST", "PUT", "DELETE"]).supports_credentials()
 }
 
 /// Lets pages of these origins call.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderValue, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
 
@@ -16,6 +16,13 @@ use crate::oauth::{OAuthError, Reason};
 pub enum HttpError {
     /// The protocol's own.
     OAuth(OAuthError),
+    /// The page should show its login form.
+    LoginRequired {
+        /// Why; for the log.
+        reason: Reason,
+        /// Those that are taken away.
+        cookies: Vec<HeaderValue>,
+    },
     /// The body is none of these.
     MediaType(&'static str),
     /// The body is too long.
@@ -38,6 +45,7 @@ impl fmt::Display for HttpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OAuth(error) => error.fmt(f),
+            Self::LoginRequired { reason, .. } => write!(f, "login_required: {reason}"),
             Self::MediaType(_) | Self::TooLarge | Self::TooSlow => f.write_str(&self.parts().1),
         }
     }
@@ -47,6 +55,7 @@ impl HttpError {
     fn parts(&self) -> (&str, Cow<'_, str>) {
         let description = match self {
             Self::OAuth(error) => return (error.code(), error.description().into()),
+            Self::LoginRequired { .. } => return ("login_required", "nobody is logged in here".into()),
             Self::MediaType(wanted) => format!("the body must be {wanted}").into(),
             Self::TooLarge => "the body must be at most 64 KiB".into(),
             Self::TooSlow => "the body did not come in time".into(),
@@ -89,6 +98,7 @@ impl ResponseError for HttpError {
                 OAuthError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
                 _ => StatusCode::BAD_REQUEST,
             },
+            Self::LoginRequired { .. } => StatusCode::UNAUTHORIZED,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -101,6 +111,11 @@ impl ResponseError for HttpError {
         response.insert_header((CACHE_CONTROL, "no-store"));
         if let Some(challenge) = self.challenge() {
             response.insert_header((WWW_AUTHENTICATE, challenge));
+        }
+        if let Self::LoginRequired { cookies, .. } = self {
+            for cookie in cookies {
+                response.append_header((SET_COOKIE, cookie.clone()));
+            }
         }
         if let Some(seconds) = self.retry_after() {
             response.insert_header((RETRY_AFTER, seconds));

@@ -1,6 +1,7 @@
 //! The HTTP surface: every route and the order of the middleware on one screen. Handlers translate; what they mean
 //! is in `oauth`.
 
+mod account;
 mod address;
 mod browser;
 mod cors;
@@ -19,8 +20,10 @@ mod userinfo;
 use std::net::TcpListener;
 
 use actix_web::dev::{Server, Service};
-use actix_web::web::{self, Data, ServiceConfig, get, head, post};
-use actix_web::{App as ActixApp, HttpServer, Resource, Route};
+use actix_web::http::StatusCode;
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::web::{self, Data, ServiceConfig, get, head, post, put};
+use actix_web::{App as ActixApp, HttpResponse, HttpResponseBuilder, HttpServer, Resource, Route};
 use tracing_actix_web::TracingLogger;
 
 use crate::app::App;
@@ -102,15 +105,33 @@ fn browser_routes(config: &mut ServiceConfig, settings: &Settings) {
             fetched("/session/csrf", get().to(browser::csrf), head().to(browser::csrf))
                 .wrap(cors())
                 .wrap(log()),
+        )
+        .service(
+            fetched("/account", get().to(account::show), head().to(account::show)).wrap(cors()).wrap(log()),
+        )
+        .service(
+            resource("/account/password", "PUT", [put().to(account::change_password)])
+                .wrap(cors())
+                .wrap(log()),
         );
 }
 
 fn posted(path: &str, handler: Route) -> Resource {
-    let otherwise = || async { error::method_not_allowed("POST") };
-    web::resource(path).route(handler).default_service(web::to(otherwise))
+    resource(path, "POST", [handler])
 }
 
 fn fetched(path: &str, getter: Route, header: Route) -> Resource {
-    let otherwise = || async { error::method_not_allowed("GET, HEAD") };
-    web::resource(path).route(getter).route(header).default_service(web::to(otherwise))
+    resource(path, "GET, HEAD", [getter, header])
+}
+
+fn resource<const N: usize>(path: &str, methods: &'static str, routes: [Route; N]) -> Resource {
+    let otherwise = move || async move { error::method_not_allowed(methods) };
+    routes.into_iter().fold(web::resource(path), Resource::route).default_service(web::to(otherwise))
+}
+
+/// An answer about somebody, for nobody to keep.
+fn uncached(status: StatusCode) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(status);
+    response.insert_header((CACHE_CONTROL, "no-store"));
+    response
 }

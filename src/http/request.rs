@@ -43,7 +43,7 @@ impl FromRequest for FormRequest {
         let request = request.clone();
         let payload = web::Payload::from_request(&request, payload).into_inner();
         Box::pin(async move {
-            let settings = settings(&request)?;
+            let settings = &app(&request)?.issuer.settings.server;
             if !is_type(&request, FORM) {
                 return Err(HttpError::MediaType(FORM));
             }
@@ -69,7 +69,7 @@ impl FromRequest for FormOrJson {
         let request = request.clone();
         let payload = web::Payload::from_request(&request, payload).into_inner();
         Box::pin(async move {
-            let settings = settings(&request)?;
+            let settings = &app(&request)?.issuer.settings.server;
             let parse = match (is_type(&request, FORM), is_type(&request, JSON)) {
                 (true, _) => Form::parse,
                 (_, true) => Form::parse_json,
@@ -84,10 +84,10 @@ impl FromRequest for FormOrJson {
     }
 }
 
-fn settings(request: &HttpRequest) -> Result<&ServerSettings, HttpError> {
+/// For extractors; handlers are given it.
+pub fn app(request: &HttpRequest) -> Result<&App, HttpError> {
     let app = request.app_data::<Data<App>>();
-    let app = app.ok_or_else(|| OAuthError::Internal("the application is missing".to_owned()))?;
-    Ok(&app.issuer.settings.server)
+    Ok(app.ok_or_else(|| OAuthError::Internal("the application is missing".to_owned()))?)
 }
 
 fn is_type(request: &HttpRequest, wanted: &str) -> bool {

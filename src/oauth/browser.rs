@@ -5,10 +5,8 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use super::issue::RefreshGrant;
-use super::shown::{Holder, Shown};
-use super::{Form, Issuer, OAuthError, Reason, Request, Requester, TokenResponse};
-use crate::tokens::session::{self, Standing};
-use crate::tokens::{RefreshToken, SessionId, csrf};
+use super::{Form, Issuer, LoggedIn, OAuthError, Request, Requester, TokenResponse};
+use crate::tokens::{csrf, session};
 
 /// What a page may say at a login. The rest of the request is ours.
 const ASKED: [&str; 4] = ["username", "password", "scope", "resource"];
@@ -65,26 +63,11 @@ impl Issuer {
         Ok(())
     }
 
-    /// Tells about the session of a cookie, and spends nothing. A token that would be exchanged is good.
-    pub async fn session_info(&self, token: &str) -> Result<SessionInfo, OAuthError> {
-        let refused = |reason| OAuthError::InvalidGrant(reason);
-        let shown = Shown::read_hot(self, token).await?.ok_or(refused(Reason::Malformed))?;
-        let Holder { session, user, client } = shown.holder.ok_or(refused(Reason::UnknownSession))?;
-        if self.browser_client()? != client.id {
-            return Err(refused(Reason::ForeignClient));
-        }
-        let leeway = self.settings.browser.reuse_leeway;
-        match session::judge(&session, shown.token.generation, leeway, self.clock.now()) {
-            Standing::Current | Standing::Repeat => {}
-            Standing::Reused => return Err(refused(Reason::Reused)),
-            Standing::Closed => return Err(refused(Reason::Closed)),
-            Standing::Expired => return Err(refused(Reason::Expired)),
-        }
-        if user.disabled || client.disabled {
-            return Err(refused(Reason::UserDisabled));
-        }
+    /// Tells a page about its login.
+    pub async fn session_info(&self, login: LoggedIn) -> Result<SessionInfo, OAuthError> {
+        let LoggedIn { session, user } = login;
         Ok(SessionInfo {
-            csrf_token: self.csrf_token(token).await?,
+            csrf_token: csrf::encode(session.id, self.keys.current().await?.mac())?,
             sub: user.id,
             username: user.username,
             email: user.email,
@@ -120,23 +103,7 @@ impl Issuer {
         Ok(SignedIn { response, refresh, csrf_token })
     }
 
-    /// The session of a cookie's refresh token, which must be the one that the CSRF token is for.
-    async fn check_csrf(&self, token: &str, csrf_token: Option<&str>) -> Result<SessionId, OAuthError> {
-        let session = self.session_of(token).await?;
-        let ring = self.keys.current().await?;
-        if csrf_token.is_some_and(|text| csrf::verify(text, session, ring.mac())) {
-            return Ok(session);
-        }
-        Err(OAuthError::AccessDenied("the header X-CSRF-Token is missing or not this session's"))
-    }
-
-    async fn session_of(&self, token: &str) -> Result<SessionId, OAuthError> {
-        let ring = self.keys.current().await?;
-        let token = RefreshToken::decode(token, ring.mac());
-        token.map(|token| token.session).ok_or(OAuthError::InvalidGrant(Reason::Malformed))
-    }
-
-    fn browser_client(&self) -> Result<&str, OAuthError> {
+    pub(super) fn browser_client(&self) -> Result<&str, OAuthError> {
         let client = self.settings.browser.client.as_deref();
         client.ok_or_else(|| OAuthError::Internal("browser.client is not set".to_owned()))
     }

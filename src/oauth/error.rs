@@ -72,6 +72,9 @@ pub enum Reason {
     /// The password is wrong.
     #[error("wrong password")]
     WrongPassword,
+    /// The password that was asked for again is wrong.
+    #[error("wrong current password")]
+    WrongCurrentPassword,
     /// The user is disabled.
     #[error("the user is disabled")]
     UserDisabled,
@@ -131,6 +134,7 @@ impl OAuthError {
             Self::InvalidGrant(
                 Reason::UnknownUser | Reason::WrongPassword | Reason::UserDisabled | Reason::UserChanged,
             ) => "the username or password is wrong",
+            Self::InvalidGrant(Reason::WrongCurrentPassword) => "the current password is wrong",
             Self::InvalidGrant(_) => "the refresh token is invalid, expired, revoked or already used",
             Self::UnauthorizedClient(problem) | Self::AccessDenied(problem) => problem,
             Self::UnsupportedGrantType => "grant_type must be password, refresh_token or client_credentials",

@@ -1,6 +1,7 @@
 //! The protocol: from a parsed form to a token, an RFC 6749 error, or an answer about a token. Called by `http`, which
 //! adds nothing but HTTP. The pipeline of a token request is [`Issuer::exchange`].
 
+mod account;
 mod browser;
 mod client_auth;
 mod client_credentials_grant;
@@ -8,6 +9,7 @@ mod error;
 mod form;
 mod introspect;
 mod issue;
+mod logged_in;
 mod password_grant;
 mod refresh_token_grant;
 mod request;
@@ -19,10 +21,12 @@ mod userinfo;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use account::AccountInfo;
 pub use browser::{SessionInfo, SignedIn};
 pub use error::{OAuthError, Reason};
 pub use form::Form;
 pub use issue::TokenResponse;
+pub use logged_in::LoggedIn;
 use request::TokenRequest;
 use secrecy::ExposeSecret;
 use shown::Shown;

@@ -65,6 +65,13 @@ pub enum Selection {
     Client(String),
     /// Those opened before this Unix second.
     Before(i64),
+    /// A user's but for one.
+    Others {
+        /// The user's id.
+        user: String,
+        /// The one's 16 bytes.
+        than: Vec<u8>,
+    },
 }
 
 type Backend = <Conn as diesel::Connection>::Backend;
@@ -146,6 +153,12 @@ impl QueryId for Advance<'_> {
 
 impl RunQueryDsl<Conn> for Advance<'_> {}
 
+/// Whether there is such a session that was not closed.
+pub fn is_open(conn: &mut Conn, id: &[u8]) -> Result<bool, StoreError> {
+    let open = sessions::table.find(id).filter(sessions::closed_at.is_null());
+    Ok(diesel::select(diesel::dsl::exists(open)).get_result(conn)?)
+}
+
 /// Closes one session; false when it was closed already or does not exist.
 pub fn close(conn: &mut Conn, id: &[u8], reason: &str, now: i64) -> Result<bool, StoreError> {
     let open = sessions::table.find(id).filter(sessions::closed_at.is_null());
@@ -175,6 +188,10 @@ pub fn close_all(
                 .set(change)
                 .execute(conn)
         }
+        Selection::Others { user, than } => {
+            let others = sessions::user_id.eq(user).and(sessions::id.ne(than));
+            diesel::update(sessions::table.filter(open.and(others))).set(change).execute(conn)
+        }
     };
     Ok(closed?)
 }
@@ -196,6 +213,9 @@ pub fn close_batch(
         Selection::User(id) => query.filter(sessions::user_id.eq(id)).load(conn),
         Selection::Client(id) => query.filter(sessions::client_id.eq(id)).load(conn),
         Selection::Before(time) => query.filter(sessions::created_at.lt(time)).load(conn),
+        Selection::Others { user, than } => {
+            query.filter(sessions::user_id.eq(user).and(sessions::id.ne(than))).load(conn)
+        }
     }?;
     let last = ids.last().cloned();
     let open = sessions::table.filter(sessions::id.eq_any(ids).and(sessions::closed_at.is_null()));
@@ -222,6 +242,10 @@ pub fn list(
         }
         Selection::Before(time) => {
             query.filter(sessions::created_at.lt(time)).select(columns).order(newest).limit(limit).load(conn)
+        }
+        Selection::Others { user, than } => {
+            let others = sessions::user_id.eq(user).and(sessions::id.ne(than));
+            query.filter(others).select(columns).order(newest).limit(limit).load(conn)
         }
     };
     Ok(rows?)

@@ -159,11 +159,24 @@ pub fn list(conn: &mut Conn) -> Result<Vec<UserRow>, StoreError> {
 /// Notes a login, provided that the user is still enabled and still has the password that was verified. The update
 /// locks the row, so that a concurrent disabling or password change comes wholly before or wholly after.
 pub fn record_login(conn: &mut Conn, id: &str, verified_hash: &str, now: i64) -> Result<bool, StoreError> {
-    let current = users::table
-        .find(id)
+    let change = users::last_login_at.eq(now);
+    Ok(diesel::update(unchanged(id, verified_hash)).set(change).execute(conn)? == 1)
+}
+
+/// Locks the user's row against other changes, provided that the user is still enabled and still has the password that was
+/// verified.
+pub fn hold(conn: &mut Conn, id: &str, verified_hash: &str, now: i64) -> Result<bool, StoreError> {
+    let change = users::updated_at.eq(now);
+    Ok(diesel::update(unchanged(id, verified_hash)).set(change).execute(conn)? == 1)
+}
+
+/// The user, if still enabled and with this hash.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn unchanged<'a>(id: &'a str, hash: &'a str) -> _ {
+    users::table
+        .filter(users::id.eq(id))
         .filter(users::disabled.eq(false))
-        .filter(users::password_hash.eq(verified_hash));
-    Ok(diesel::update(current).set(users::last_login_at.eq(now)).execute(conn)? == 1)
+        .filter(users::password_hash.eq(hash))
 }
 
 /// Replaces one hash of the same password by another; nothing happens when it has changed meanwhile.

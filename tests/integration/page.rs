@@ -21,6 +21,10 @@ impl Tab {
         Self { cookies: pairs.join("; "), csrf_token: reply.text("csrf_token").to_owned() }
     }
 
+    fn headers(&self) -> [(&str, &str); 3] {
+        [("origin", APP), ("cookie", &self.cookies), ("x-csrf-token", &self.csrf_token)]
+    }
+
     pub fn refresh_token(&self) -> &str {
         self.cookies.split("; ").find_map(|pair| pair.strip_prefix(COOKIE)?.strip_prefix('=')).unwrap()
     }
@@ -71,13 +75,20 @@ impl Service {
     }
 
     pub async fn sign_in(&self) -> Reply {
-        let body = json!({ "username": "alice", "password": PASSWORD }).to_string();
+        self.sign_in_with(PASSWORD).await
+    }
+
+    pub async fn sign_in_with(&self, password: &str) -> Reply {
+        let body = json!({ "username": "alice", "password": password }).to_string();
         self.send("POST", "/session/login", &[("origin", APP)], Some(&body)).await
     }
 
     pub async fn page(&self, method: &str, path: &str, tab: &Tab) -> Reply {
-        let headers = [("origin", APP), ("cookie", &tab.cookies), ("x-csrf-token", &tab.csrf_token)];
-        self.send(method, path, &headers, None).await
+        self.send(method, path, &tab.headers(), None).await
+    }
+
+    pub async fn page_with(&self, method: &str, path: &str, tab: &Tab, body: &str) -> Reply {
+        self.send(method, path, &tab.headers(), Some(body)).await
     }
 }
 

@@ -9,6 +9,7 @@ mod policy;
 mod table;
 mod tally;
 
+use std::future::ready;
 use std::net::{IpAddr, Ipv6Addr};
 use std::pin::pin;
 use std::sync::Arc;
@@ -70,10 +71,13 @@ pub enum Limit {
     Account,
     /// One client, from one network.
     Client,
+    /// The password that is asked for again, in one session.
+    Confirmation,
 }
 
 impl Limit {
-    const ALL: [Self; 4] = [Self::Network, Self::AccountFromNetwork, Self::Account, Self::Client];
+    const ALL: [Self; 5] =
+        [Self::Network, Self::AccountFromNetwork, Self::Account, Self::Client, Self::Confirmation];
 
     const fn name(self) -> &'static str {
         match self {
@@ -81,6 +85,7 @@ impl Limit {
             Self::AccountFromNetwork => "account_from_network",
             Self::Account => "account",
             Self::Client => "client",
+            Self::Confirmation => "confirmation",
         }
     }
 }
@@ -92,6 +97,7 @@ impl std::fmt::Display for Limit {
             Self::AccountFromNetwork => "at this account from this network",
             Self::Account => "at this account",
             Self::Client => "at this client's secret from this network",
+            Self::Confirmation => "in this session",
         })
     }
 }
@@ -138,10 +144,25 @@ impl Lockout {
         from: IpAddr,
         is_familiar: impl Future<Output = bool>,
     ) -> Result<Attempt, Denied> {
+        self.admit_to(&keys(name, from), is_familiar).await
+    }
+
+    /// Admits whoever is logged in to a guess at their own password, which is asked for again. Counted for the session and
+    /// nothing else: who stole it locks no owner out.
+    pub async fn admit_confirmation(&self, session: &str) -> Result<Attempt, Denied> {
+        let keys = [(Limit::Confirmation, key(Limit::Confirmation, &[session]))];
+        self.admit_to(&keys, ready(false)).await
+    }
+
+    async fn admit_to(
+        &self,
+        keys: &[(Limit, Key)],
+        is_familiar: impl Future<Output = bool>,
+    ) -> Result<Attempt, Denied> {
         let mut is_familiar = pin!(is_familiar);
         let all = async {
             let mut admitted = Vec::new();
-            for (limit, key) in keys(name, from) {
+            for (limit, key) in keys.iter().copied() {
                 let Some(policy) = self.0.policy(limit) else { continue };
                 match admit(&self.0, key, policy).await {
                     Ok(one) => admitted.push(one),
@@ -180,7 +201,9 @@ impl Shared {
         let LimitSettings { attempts, account_attempts, address_attempts, .. } = self.settings;
         let (long, short) = (self.settings.longest_delay, self.settings.address_interval);
         let (attempts, interval, counts) = match limit {
-            Limit::AccountFromNetwork | Limit::Client => (attempts, long, Counts::Consecutive),
+            Limit::AccountFromNetwork | Limit::Client | Limit::Confirmation => {
+                (attempts, long, Counts::Consecutive)
+            }
             // A right guess ends no row: strangers would learn from it that there was one.
             Limit::Account => (account_attempts, long, Counts::All),
             Limit::Network => (address_attempts, short, Counts::All),

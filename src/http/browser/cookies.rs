@@ -46,18 +46,25 @@ pub fn set(
     }
 }
 
-/// Takes them away again.
-pub fn clear(response: &mut HttpResponseBuilder, settings: &BrowserSettings) {
-    for name in [Some(&settings.refresh_cookie), settings.access_cookie.as_ref()].into_iter().flatten() {
-        add(response, cookie(name, "", Duration::ZERO, settings));
-    }
+/// What takes them away again.
+pub fn cleared(settings: &BrowserSettings) -> Vec<HeaderValue> {
+    let names = [Some(&settings.refresh_cookie), settings.access_cookie.as_ref()];
+    names
+        .into_iter()
+        .flatten()
+        .filter_map(|name| value(&cookie(name, "", Duration::ZERO, settings)))
+        .collect()
 }
 
 fn add(response: &mut HttpResponseBuilder, cookie: Cookie<'_>) {
-    // Names and values are of our own making.
-    if let Ok(value) = HeaderValue::from_str(&cookie.to_string()) {
+    if let Some(value) = value(&cookie) {
         response.append_header((SET_COOKIE, value));
     }
+}
+
+/// Some: names and values are of our own making.
+fn value(cookie: &Cookie<'_>) -> Option<HeaderValue> {
+    HeaderValue::from_str(&cookie.to_string()).ok()
 }
 
 fn cookie<'a>(plain: &str, value: &'a str, life: Duration, settings: &'a BrowserSettings) -> Cookie<'a> {

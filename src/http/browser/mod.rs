@@ -2,21 +2,24 @@
 //! page of a listed origin, and with a cookie also show the session's CSRF token.
 
 mod cookies;
+mod logged_in;
 mod origin;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, HeaderName};
+use actix_web::http::header::SET_COOKIE;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::error::HttpError;
 use super::request::{FormOrJson, requester};
+use super::uncached;
 use crate::app::App;
-use crate::oauth::{Door, OAuthError, Reason, SignedIn};
-
-const CSRF: HeaderName = HeaderName::from_static("x-csrf-token");
+use crate::config::BrowserSettings;
+use crate::oauth::{Door, OAuthError, SignedIn};
+pub use logged_in::LoggedIn;
+use logged_in::{csrf_token, or_login_required};
 
 /// `POST /session/login`: a form or JSON with `username` and `password`.
 pub async fn login(
@@ -35,13 +38,9 @@ pub async fn refresh(app: Data<App>, request: HttpRequest) -> Result<HttpRespons
     let settings = &app.issuer.settings;
     origin::check(&request, &settings.browser)?;
     let from = requester(&request, &settings.server, Door::Browser);
-    let Some(token) = cookies::refresh_token(&request, &settings.browser)? else {
-        return Ok(signed_out(&app, Reason::Missing));
-    };
-    match app.issuer.renew(&token, csrf_token(&request), from).await {
-        Err(OAuthError::InvalidGrant(reason)) => Ok(signed_out(&app, reason)),
-        renewed => Ok(signed_in(&app, renewed?)),
-    }
+    let token = logged_in::cookie(&request, &settings.browser)?;
+    let renewed = app.issuer.renew(&token, csrf_token(&request), from).await;
+    Ok(signed_in(&app, renewed.map_err(|error| or_login_required(error, &settings.browser))?))
 }
 
 /// `POST /session/logout`. Whoever is not logged in is logged out.
@@ -54,35 +53,30 @@ pub async fn logout(app: Data<App>, request: HttpRequest) -> Result<HttpResponse
             Err(error) => return Err(error.into()),
         }
     }
-    let mut response = uncached(StatusCode::OK);
-    cookies::clear(&mut response, settings);
-    Ok(response.json(json!({})))
+    Ok(signed_out(settings))
 }
 
 /// `GET /session`: who is logged in.
-pub async fn session(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-    let Some(token) = cookies::refresh_token(&request, &app.issuer.settings.browser)? else {
-        return Ok(signed_out(&app, Reason::Missing));
-    };
-    match app.issuer.session_info(&token).await {
-        Err(OAuthError::InvalidGrant(reason)) => Ok(signed_out(&app, reason)),
-        info => Ok(uncached(StatusCode::OK).json(info?)),
-    }
+pub async fn session(app: Data<App>, login: LoggedIn) -> Result<HttpResponse, HttpError> {
+    Ok(uncached(StatusCode::OK).json(app.issuer.session_info(login.0).await?))
 }
 
 /// `GET /session/csrf`: the session's CSRF token alone.
 pub async fn csrf(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-    let Some(token) = cookies::refresh_token(&request, &app.issuer.settings.browser)? else {
-        return Ok(signed_out(&app, Reason::Missing));
-    };
-    match app.issuer.csrf_token(&token).await {
-        Err(OAuthError::InvalidGrant(reason)) => Ok(signed_out(&app, reason)),
-        token => Ok(uncached(StatusCode::OK).json(json!({ "csrf_token": token? }))),
-    }
+    let settings = &app.issuer.settings.browser;
+    let token = logged_in::cookie(&request, settings)?;
+    let csrf_token = app.issuer.csrf_token(&token).await;
+    let csrf_token = csrf_token.map_err(|error| or_login_required(error, settings))?;
+    Ok(uncached(StatusCode::OK).json(json!({ "csrf_token": csrf_token })))
 }
 
-fn csrf_token(request: &HttpRequest) -> Option<&str> {
-    request.headers().get(CSRF)?.to_str().ok()
+/// Done, and nobody is logged in any more.
+pub fn signed_out(settings: &BrowserSettings) -> HttpResponse {
+    let mut response = uncached(StatusCode::OK);
+    for cookie in cookies::cleared(settings) {
+        response.append_header((SET_COOKIE, cookie));
+    }
+    response.json(json!({}))
 }
 
 /// RFC 6749 section 5.1 without what the cookies hold.
@@ -96,21 +90,4 @@ fn signed_in(app: &App, signed_in: SignedIn) -> HttpResponse {
     let mut body = json!(response);
     body["csrf_token"] = csrf_token.into();
     answer.json(body)
-}
-
-/// There is no session, or none any more: the page should show its login form. Only a cookie that was sent is taken away:
-/// a link on another site sends none where it is SameSite, and would end the login.
-fn signed_out(app: &App, reason: Reason) -> HttpResponse {
-    tracing::info!(%reason, "signed out");
-    let mut response = uncached(StatusCode::UNAUTHORIZED);
-    if reason != Reason::Missing {
-        cookies::clear(&mut response, &app.issuer.settings.browser);
-    }
-    response.json(json!({ "error": "login_required", "error_description": "nobody is logged in here" }))
-}
-
-fn uncached(status: StatusCode) -> HttpResponseBuilder {
-    let mut response = HttpResponse::build(status);
-    response.insert_header((CACHE_CONTROL, "no-store"));
-    response
 }

@@ -1,0 +1,47 @@
+//! What people see and change of their own account, in a browser that they are logged in with.
+
+use serde::Serialize;
+
+use super::logged_in::if_held;
+use super::{Form, Issuer, LoggedIn, OAuthError};
+use crate::accounts::password::Password;
+use crate::accounts::self_service;
+
+/// What the user may know of the account.
+#[derive(Debug, Serialize)]
+pub struct AccountInfo {
+    sub: String,
+    username: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    /// In Unix seconds.
+    created_at: i64,
+}
+
+impl Issuer {
+    /// The account of whoever is logged in.
+    pub fn account_info(&self, login: LoggedIn) -> AccountInfo {
+        let LoggedIn { user, .. } = login;
+        AccountInfo {
+            sub: user.id,
+            username: user.username,
+            email: user.email,
+            created_at: user.created_at.as_unix(),
+        }
+    }
+
+    /// Sets a new password and closes the user's other sessions.
+    pub async fn change_password(&self, login: &LoggedIn, form: &Form) -> Result<(), OAuthError> {
+        let current = form.require("current_password")?;
+        let new = Password::parse(form.require("new_password")?).map_err(OAuthError::InvalidRequest)?;
+        let confirmation = self.confirm_password(login, current).await?;
+        let hash = self.passwords.hash(new).await?;
+        let store = self.store.unreserved();
+        if_held(self_service::change_password(&store, confirmation, hash, self.clock.now()).await?)?;
+        tracing::info!(
+            target: "chancery::audit", event = "password_changed", session = %login.session.id,
+            user = login.user.id, "the user has a new password: the other sessions are closed"
+        );
+        Ok(())
+    }
+}
