@@ -1,15 +1,34 @@
 // Debian's Chromium and Firefox, without a window.
 
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { chromium, firefox } from 'playwright-core'
 
-export function launchChromium(...more) {
-  const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync']
-  return chromium.launch({
-    executablePath: '/usr/bin/chromium',
-    args: [...args, '--disable-background-networking', '--disable-component-update', ...more],
-  })
+const CHROMIUM = {
+  executablePath: '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'].concat(
+    ['--disable-background-networking', '--disable-component-update'],
+  ),
+}
+
+// Its contexts are private windows: they refuse third-party cookies.
+export function launchChromium() {
+  return chromium.launch(CHROMIUM)
+}
+
+// An ordinary window, of a user who lets third-party cookies be or refuses them; `close` ends it.
+export async function launchProfile({ thirdPartyCookies }) {
+  const folder = await mkdtemp(join(tmpdir(), 'chancery-browser-'))
+  const profile = { cookie_controls_mode: thirdPartyCookies ? 0 : 1, block_third_party_cookies: !thirdPartyCookies }
+  await mkdir(join(folder, 'Default'))
+  await writeFile(join(folder, 'Default', 'Preferences'), JSON.stringify({ profile }))
+  const context = await chromium.launchPersistentContext(folder, { ...CHROMIUM, ignoreHTTPSErrors: true })
+  const close = async () => {
+    await context.close()
+    await rm(folder, { recursive: true, maxRetries: 10 }) // its last processes may still be writing
+  }
+  return { context, close }
 }
 
 // Over WebDriver BiDi, which is what an unpatched Firefox speaks.

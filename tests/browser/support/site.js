@@ -21,7 +21,6 @@ export const CROSS_SITE = {
 export const PARTITIONED = { ...CROSS_SITE, settings: { 'browser.same_site': 'none', 'browser.partitioned': 'true' } }
 
 export class Site {
-  // `pages` answers what is not Chancery's; the example's pages if not given.
   static async open({ app, auth, tls, settings }, more = {}) {
     const site = new Site()
     site.front = await Front.start({ tls })

@@ -1,16 +1,25 @@
 // Somebody with a browser: a profile with cookies of its own, and tabs with the example's page.
 
+import { launchProfile } from './browsers.js'
 import { PASSWORD, USERNAME } from './server.js'
 
 export class Visitor {
-  // In a new profile of a browser.
+  // In a private window.
   static async to(site, browser) {
-    return new Visitor(site, await browser.newContext({ ignoreHTTPSErrors: true }))
+    const context = await browser.newContext({ ignoreHTTPSErrors: true })
+    return new Visitor(site, context, () => context.close())
   }
 
-  constructor(site, context) {
+  // In an ordinary window.
+  static async withProfile(site, choice) {
+    const { context, close } = await launchProfile(choice)
+    return new Visitor(site, context, close)
+  }
+
+  constructor(site, context, leave) {
     this.site = site
     this.context = context
+    this.leave = leave
     context.setDefaultTimeout(15_000)
   }
 
@@ -26,10 +35,6 @@ export class Visitor {
   async cookies() {
     const cookies = await this.context.cookies()
     return cookies.map(({ name, value, httpOnly, secure, sameSite }) => ({ name, value, httpOnly, secure, sameSite }))
-  }
-
-  leave() {
-    return this.context.close()
   }
 }
 
