@@ -22,7 +22,7 @@ const HEIGHTS: [(&str, u32); 11] = [
 ];
 
 /// Crates that only some modules may use.
-const RESERVED: [(&str, &[&str]); 16] = [
+const RESERVED: [(&str, &[&str]); 18] = [
     ("actix_web", &["http"]),
     ("actix_cors", &["http"]),
     ("diesel", &["store"]),
@@ -35,6 +35,8 @@ const RESERVED: [(&str, &[&str]); 16] = [
     ("argon2", &["accounts"]),
     ("bcrypt", &["accounts"]),
     ("sha_crypt", &["accounts"]),
+    ("totp_rs", &["accounts"]),
+    ("qrcode", &["accounts"]),
     ("csv", &["accounts"]),
     ("indicatif", &["cli"]),
     ("pkcs8", &["keys"]),

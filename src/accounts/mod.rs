@@ -11,6 +11,7 @@ mod memory;
 mod metrics;
 pub mod password;
 pub mod scope;
+pub mod second_factor;
 pub mod secret;
 pub mod self_service;
 pub mod transfer;

@@ -1,6 +1,7 @@
 //! What changes the stored ring. Each change is worked out from what is stored and is a compare-and-swap on the ring's
 //! version: whoever loses the race looks again at what the winner left.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::pair::crypto;
@@ -23,7 +24,7 @@ const LATENESS: Duration = Duration::from_secs(1);
 pub struct Resealed {
     /// The name of the master key that everything is sealed under now: a digest of it.
     pub master_key: String,
-    /// How many keys that are.
+    /// How many keys, and secrets of users' apps, that are.
     pub count: usize,
 }
 
@@ -195,10 +196,12 @@ impl Keys {
                 stored.rows.mac.iter().map(|row| mac::reseal(row, master)).collect::<Result<Vec<_>, _>>()?;
             let count = resealed.len() + mac.len();
             let change = RingChange { mac: Some(mac), ..stored.change(&resealed.iter().collect::<Vec<_>>()) };
-            Ok(Some((change, Resealed { master_key: master.sealing().to_owned(), count })))
+            Ok(Some((change, (count, Arc::clone(master)))))
         };
-        let (resealed, _) = self.change(work).await?.ok_or(KeyError::Raced)?;
-        let Resealed { master_key, count } = &resealed;
+        let ((keys, master), _) = self.change(work).await?.ok_or(KeyError::Raced)?;
+        let count = keys + self.reseal_totp(&master).await?;
+        let resealed = Resealed { master_key: master.sealing().to_owned(), count };
+        let Resealed { master_key, .. } = &resealed;
         tracing::info!(
             target: "chancery::audit", event = "keys_resealed", master_key, count, "the keys were sealed anew"
         );

@@ -14,6 +14,7 @@ mod promises;
 mod ring;
 pub mod rotation;
 mod sealing;
+mod totp;
 mod usage;
 
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -31,6 +32,7 @@ pub use promises::Promises;
 pub use ring::{Jwks, Ring};
 pub use rotation::{Revocation, Rotated, TooEarly};
 pub use sealing::{MasterKeys, create_master_key_file, generate_master_key};
+pub use totp::SealedTotp;
 use usage::Usages;
 
 use crate::clock::{Clock, Timestamp};

@@ -81,6 +81,12 @@ pub fn version(conn: &mut Conn) -> Result<i64, StoreError> {
     Ok(key_ring::table.find(1).select(key_ring::version).get_result(conn)?)
 }
 
+/// Whether the ring is at this version, and it stays there until the transaction ends.
+pub fn hold(conn: &mut Conn, version: i64) -> Result<bool, StoreError> {
+    let seen = key_ring::table.find(1).filter(key_ring::version.eq(version));
+    Ok(diesel::update(seen).set(key_ring::version.eq(version)).execute(conn)? == 1)
+}
+
 /// Everything. The version is read first, so that a change in between shows as a newer version at the next poll.
 pub fn load(conn: &mut Conn) -> Result<RingRows, StoreError> {
     Ok(RingRows {

@@ -11,6 +11,7 @@ mod postgres;
 mod redis;
 mod schema;
 pub mod sessions;
+pub mod totp;
 pub mod users;
 mod writer;
 

@@ -44,6 +44,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    recovery_codes (user_id, hash) {
+        user_id -> Text,
+        hash -> Binary,
+    }
+}
+
+diesel::table! {
     sessions (id) {
         id -> Binary,
         user_id -> Text,
@@ -82,6 +89,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    totp (user_id) {
+        user_id -> Text,
+        sealed_secret -> Text,
+        confirmed_at -> Nullable<BigInt>,
+        last_step -> BigInt,
+    }
+}
+
+diesel::table! {
     users (id) {
         id -> Text,
         username -> Text,
@@ -97,15 +113,19 @@ diesel::table! {
     }
 }
 
+diesel::joinable!(recovery_codes -> users (user_id));
 diesel::joinable!(sessions -> clients (client_id));
 diesel::joinable!(sessions -> users (user_id));
+diesel::joinable!(totp -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     blacklist,
     clients,
     key_ring,
     mac_keys,
+    recovery_codes,
     sessions,
     signing_keys,
+    totp,
     users,
 );

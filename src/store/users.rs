@@ -179,6 +179,11 @@ fn unchanged<'a>(id: &'a str, hash: &'a str) -> _ {
         .filter(users::password_hash.eq(hash))
 }
 
+/// Locks the user's row against logins and other changes; false when there is no such user.
+pub fn lock(conn: &mut Conn, id: &str, now: i64) -> Result<bool, StoreError> {
+    Ok(diesel::update(users::table.find(id)).set(users::updated_at.eq(now)).execute(conn)? == 1)
+}
+
 /// Replaces one hash of the same password by another; nothing happens when it has changed meanwhile.
 pub fn upgrade_hash(conn: &mut Conn, id: &str, old: &str, new: &str) -> Result<(), StoreError> {
     let current = users::table.find(id).filter(users::password_hash.eq(old));

@@ -4,6 +4,7 @@ use super::keys::{keys_of, kid, kid_of, published};
 use super::support::{MASTER_KEY as OLD_MASTER, START, Service, decode, load};
 use chancery::app::App;
 use chancery::keys::{KeyError, Keys, Promotion};
+use chancery::store::totp;
 use chancery::tokens::RefreshToken;
 
 #[actix_rt::test]
@@ -117,6 +118,35 @@ async fn a_resealed_ring_opens_with_the_new_master_key_alone() {
     assert!(token.is_some(), "the refresh token's key is the same");
     let refused = open(&service, &[("keys.master_key", OLD_MASTER)]).await.unwrap_err().to_string();
     assert!(refused.contains("master key is wrong"), "{refused}");
+}
+
+#[actix_rt::test]
+async fn users_apps_are_sealed_anew_with_the_ring() {
+    let service = Service::start().await;
+    let mut sealed = Vec::new();
+    for number in 0..120 {
+        let id = service.user(&format!("user{number}")).await.id;
+        let secret = service.app.issuer.keys.seal_totp(&id, &[number; 20]).await.unwrap().text;
+        sealed.push((id, secret));
+    }
+    let old = sealed[0].1.clone();
+    let propose = {
+        let sealed = sealed.clone();
+        move |conn: &mut _| {
+            sealed.into_iter().try_for_each(|(id, text)| totp::propose(conn, &id, text).map(drop))
+        }
+    };
+    service.store().write(propose).await.unwrap();
+    let both = format!("{NEW_MASTER} {OLD_MASTER}");
+    let keys = open(&service, &[("keys.master_key", &both)]).await.unwrap();
+    assert_eq!(keys.reseal().await.unwrap().count, 3 + 120);
+    let moved = open(&service, &[("keys.master_key", NEW_MASTER)]).await.unwrap();
+    let rows = service.store().read(|conn| totp::page(conn, "", 200)).await.unwrap();
+    for (id, text) in rows {
+        let number = sealed.iter().position(|(known, _)| *known == id).unwrap();
+        assert_eq!(*moved.unseal_totp(&id, &text).unwrap(), [u8::try_from(number).unwrap(); 20]);
+    }
+    assert!(moved.unseal_totp(&sealed[0].0, &old).is_err());
 }
 
 #[actix_rt::test]
