@@ -11,9 +11,9 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::accounts::Grant;
 use crate::app::App;
 use crate::config::Algorithm;
+use crate::oauth;
 
 /// Where the JWKS is.
 pub const JWKS: &str = "/.well-known/jwks.json";
@@ -36,7 +36,7 @@ fn describe(issuer: &str, algorithms: &[Algorithm]) -> String {
             "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
             "userinfo_endpoint": format!("{base}/userinfo"),
             "jwks_uri": format!("{base}{JWKS}"),
-            "grant_types_supported": Grant::ALL.map(Grant::as_str),
+            "grant_types_supported": oauth::grant_types(),
             // Required by RFC 8414 and OpenID Connect Discovery; there is no authorization endpoint to use them at.
             "response_types_supported": [],
             "subject_types_supported": ["public"],

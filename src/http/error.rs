@@ -7,6 +7,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderValue, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
+use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::oauth::{OAuthError, Reason};
@@ -123,7 +124,12 @@ impl ResponseError for HttpError {
         if matches!(self, Self::TooSlow | Self::TooLarge) {
             response.force_close(); // the rest of the body is of no interest
         }
-        response.json(json!({ "error": code, "error_description": description }))
+        let mut body = json!({ "error": code, "error_description": description });
+        if let Self::OAuth(OAuthError::MfaRequired { mfa_token, expires_in }) = self {
+            body["mfa_token"] = mfa_token.expose_secret().into();
+            body["expires_in"] = (*expires_in).into();
+        }
+        response.json(body)
     }
 }
 

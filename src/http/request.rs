@@ -21,8 +21,11 @@ const MAX_USER_AGENT: usize = 200;
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 /// What must never stand in a URL: it ends up in logs and histories (RFC 6749 section 2.3.1).
-const ONLY_IN_BODY: [&str; 8] = [
+const ONLY_IN_BODY: [&str; 11] = [
     "password",
+    "otp",
+    "recovery_code",
+    "mfa_token",
     "username",
     "client_id",
     "client_secret",

@@ -5,11 +5,12 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use super::issue::RefreshGrant;
+use super::mfa_otp_grant;
 use super::{Form, Issuer, LoggedIn, OAuthError, Request, Requester, TokenResponse};
 use crate::tokens::{csrf, session};
 
 /// What a page may say at a login. The rest of the request is ours.
-const ASKED: [&str; 4] = ["username", "password", "scope", "resource"];
+const ASKED: [&str; 7] = ["username", "password", "scope", "resource", "mfa_token", "otp", "recovery_code"];
 
 /// An answer for a page, and what goes into cookies.
 pub struct SignedIn {
@@ -39,10 +40,12 @@ pub struct SessionInfo {
 }
 
 impl Issuer {
-    /// Opens a session with what a page's login form holds.
+    /// Opens a session with what a page's login form holds: a password, or the code that follows it.
     pub async fn sign_in(&self, form: &Form, from: Requester) -> Result<SignedIn, OAuthError> {
         let asked = ASKED.iter().flat_map(|name| form.all(name).map(|value| (*name, value.to_owned())));
-        self.exchange_in_browser("password", asked.collect(), from).await
+        let is_second_step = form.get("mfa_token").is_some();
+        let grant_type = if is_second_step { mfa_otp_grant::GRANT_TYPE } else { "password" };
+        self.exchange_in_browser(grant_type, asked.collect(), from).await
     }
 
     /// Exchanges the refresh token of a cookie, for a page that shows the session's CSRF token.

@@ -142,7 +142,7 @@ fn parse_basic(header: &str) -> Result<Option<Vec<(String, String)>>, OAuthError
 }
 
 /// The client that is meant when the request names none: the one that the token was issued to, or else, for a
-/// password, the configured default.
+/// login, the configured default.
 async fn implied_id(
     issuer: &Issuer,
     request: &Request,
@@ -155,7 +155,8 @@ async fn implied_id(
         let (ring, now) = (issuer.keys.current().await?, issuer.clock.now());
         return Ok(access_token::verify(&ring, token, &issuer.url, now).map(|claims| claims.client_id));
     }
-    let is_login = request.form.get("password").is_some() && request.form.get("refresh_token").is_none();
+    let is_given = |name| request.form.get(name).is_some();
+    let is_login = (is_given("password") || is_given("mfa_token")) && !is_given("refresh_token");
     Ok(issuer.settings.oauth.default_client.clone().filter(|_| is_login))
 }
 

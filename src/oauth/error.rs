@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use crate::accounts::lockout::{Denied, Limit};
 use crate::accounts::password::HashError;
 use crate::keys::KeyError;
@@ -29,6 +31,14 @@ pub enum OAuthError {
     /// The password or refresh token is no good.
     #[error("invalid_grant: {0}")]
     InvalidGrant(Reason),
+    /// The password is right, and a code must follow.
+    #[error("mfa_required")]
+    MfaRequired {
+        /// To be shown with the code.
+        mfa_token: SecretString,
+        /// Seconds.
+        expires_in: u64,
+    },
     /// The client may not use this grant, or not this endpoint.
     #[error("unauthorized_client: {0}")]
     UnauthorizedClient(&'static str),
@@ -81,6 +91,12 @@ pub enum Reason {
     /// The user was changed while the password was verified.
     #[error("the user was changed during the login")]
     UserChanged,
+    /// The second factor is wrong, or was used before.
+    #[error("wrong or used code")]
+    WrongCode,
+    /// The token that a code came with is no good.
+    #[error("the mfa_token {0}")]
+    MfaToken(&'static str),
     /// There is no token.
     #[error("no token is given")]
     Missing,
@@ -111,6 +127,7 @@ impl OAuthError {
             Self::InvalidRequest(_) => "invalid_request",
             Self::NoClient | Self::InvalidClient { .. } => "invalid_client",
             Self::InvalidGrant(_) => "invalid_grant",
+            Self::MfaRequired { .. } => "mfa_required",
             Self::UnauthorizedClient(_) => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope(_) => "invalid_scope",
@@ -135,9 +152,17 @@ impl OAuthError {
                 Reason::UnknownUser | Reason::WrongPassword | Reason::UserDisabled | Reason::UserChanged,
             ) => "the username or password is wrong",
             Self::InvalidGrant(Reason::WrongCurrentPassword) => "the current password is wrong",
+            Self::InvalidGrant(Reason::WrongCode) => "the code is wrong, or was used before",
+            Self::InvalidGrant(Reason::MfaToken(_)) => {
+                "the mfa_token is invalid, expired or another client's: the login begins anew"
+            }
+            Self::MfaRequired { .. } => "the user has a second factor: show the mfa_token with a code",
             Self::InvalidGrant(_) => "the refresh token is invalid, expired, revoked or already used",
             Self::UnauthorizedClient(problem) | Self::AccessDenied(problem) => problem,
-            Self::UnsupportedGrantType => "grant_type must be password, refresh_token or client_credentials",
+            Self::UnsupportedGrantType => {
+                "grant_type must be password, refresh_token, client_credentials or \
+                 urn:chancery:params:oauth:grant-type:mfa-otp"
+            }
             Self::InvalidTarget => "the resource is not one of the client's audiences",
             Self::InvalidToken(Reason::Missing) => "no bearer token is given",
             Self::InvalidToken(_) => "the access token is invalid, expired or revoked",

@@ -10,11 +10,14 @@ mod form;
 mod introspect;
 mod issue;
 mod logged_in;
+mod login;
+mod mfa_otp_grant;
 mod password_grant;
 mod refresh_token_grant;
 mod request;
 mod revoke;
 mod rules;
+mod second_factor;
 mod shown;
 mod userinfo;
 
@@ -31,6 +34,7 @@ use request::TokenRequest;
 use secrecy::ExposeSecret;
 use shown::Shown;
 
+use crate::accounts::Grant;
 use crate::accounts::lockout::Lockout;
 use crate::accounts::password::Hasher;
 use crate::clock::Clock;
@@ -87,6 +91,11 @@ pub struct Issuer {
     pub lockout: Lockout,
 }
 
+/// The values of `grant_type` that the token endpoint knows.
+pub fn grant_types() -> Vec<&'static str> {
+    Grant::ALL.into_iter().map(Grant::as_str).chain([mfa_otp_grant::GRANT_TYPE]).collect()
+}
+
 impl Issuer {
     /// `POST /token`: whatever the grant, the same steps. Checks come before anything is spent.
     pub async fn exchange(&self, request: &Request) -> Result<TokenResponse, OAuthError> {
@@ -103,6 +112,9 @@ impl Issuer {
         match asked? {
             TokenRequest::Password(asked) => {
                 password_grant::run(self, store, &client, asked, &request.from).await
+            }
+            TokenRequest::MfaOtp(asked) => {
+                mfa_otp_grant::run(self, store, &client, asked, &request.from).await
             }
             TokenRequest::RefreshToken(asked) => {
                 refresh_token_grant::run(self, &client, shown, &asked.asked, request.from.door).await

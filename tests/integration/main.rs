@@ -28,6 +28,7 @@ mod refresh_token_grant;
 mod revocation;
 mod rotation_simulation;
 mod scopes_and_resources;
+mod second_factor;
 mod session_model;
 mod store;
 mod support;

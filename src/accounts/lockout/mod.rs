@@ -73,11 +73,22 @@ pub enum Limit {
     Client,
     /// The password that is asked for again, in one session.
     Confirmation,
+    /// The codes of one user, from one network.
+    CodeFromNetwork,
+    /// The codes of one user, from everywhere.
+    Code,
 }
 
 impl Limit {
-    const ALL: [Self; 5] =
-        [Self::Network, Self::AccountFromNetwork, Self::Account, Self::Client, Self::Confirmation];
+    const ALL: [Self; 7] = [
+        Self::Network,
+        Self::AccountFromNetwork,
+        Self::Account,
+        Self::Client,
+        Self::Confirmation,
+        Self::CodeFromNetwork,
+        Self::Code,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -86,6 +97,8 @@ impl Limit {
             Self::Account => "account",
             Self::Client => "client",
             Self::Confirmation => "confirmation",
+            Self::CodeFromNetwork => "code_from_network",
+            Self::Code => "code",
         }
     }
 }
@@ -98,6 +111,8 @@ impl std::fmt::Display for Limit {
             Self::Account => "at this account",
             Self::Client => "at this client's secret from this network",
             Self::Confirmation => "in this session",
+            Self::CodeFromNetwork => "at this user's codes from this network",
+            Self::Code => "at this user's codes",
         })
     }
 }
@@ -154,6 +169,17 @@ impl Lockout {
         self.admit_to(&keys, ready(false)).await
     }
 
+    /// As [`Lockout::admit`], to a guess at the second factor of a user whose password was right. Those are counted apart:
+    /// who knows the password has no more of them for it, and does not lock the account for who does not.
+    pub async fn admit_code(
+        &self,
+        user_id: &str,
+        from: IpAddr,
+        is_familiar: impl Future<Output = bool>,
+    ) -> Result<Attempt, Denied> {
+        self.admit_to(&code_keys(user_id, from), is_familiar).await
+    }
+
     async fn admit_to(
         &self,
         keys: &[(Limit, Key)],
@@ -166,7 +192,8 @@ impl Lockout {
                 let Some(policy) = self.0.policy(limit) else { continue };
                 match admit(&self.0, key, policy).await {
                     Ok(one) => admitted.push(one),
-                    Err(_) if limit == Limit::Account && is_familiar.as_mut().await => {}
+                    Err(_) if matches!(limit, Limit::Account | Limit::Code) && is_familiar.as_mut().await => {
+                    }
                     Err(Refusal::Busy) => return Err(Denied::Busy),
                     Err(Refusal::Wait(wait)) => return Err(self.0.locked(limit, wait)),
                 }
@@ -201,11 +228,11 @@ impl Shared {
         let LimitSettings { attempts, account_attempts, address_attempts, .. } = self.settings;
         let (long, short) = (self.settings.longest_delay, self.settings.address_interval);
         let (attempts, interval, counts) = match limit {
-            Limit::AccountFromNetwork | Limit::Client | Limit::Confirmation => {
+            Limit::AccountFromNetwork | Limit::CodeFromNetwork | Limit::Client | Limit::Confirmation => {
                 (attempts, long, Counts::Consecutive)
             }
             // A right guess ends no row: strangers would learn from it that there was one.
-            Limit::Account => (account_attempts, long, Counts::All),
+            Limit::Account | Limit::Code => (account_attempts, long, Counts::All),
             Limit::Network => (address_attempts, short, Counts::All),
         };
         (attempts > 0).then_some(Policy { attempts, interval, counts })
@@ -225,6 +252,15 @@ fn keys(name: &str, from: IpAddr) -> [(Limit, Key); 3] {
         (Limit::Network, key(Limit::Network, &[&network])),
         (Limit::AccountFromNetwork, key(Limit::AccountFromNetwork, &[name, &network])),
         (Limit::Account, key(Limit::Account, &[name])),
+    ]
+}
+
+fn code_keys(user_id: &str, from: IpAddr) -> [(Limit, Key); 3] {
+    let network = network(from);
+    [
+        (Limit::Network, key(Limit::Network, &[&network])),
+        (Limit::CodeFromNetwork, key(Limit::CodeFromNetwork, &[user_id, &network])),
+        (Limit::Code, key(Limit::Code, &[user_id])),
     ]
 }
 

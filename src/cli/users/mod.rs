@@ -1,4 +1,4 @@
-//! `chancery users create|list|show|disable|enable|set-password|delete|import|export`
+//! `chancery users create|list|show|disable|enable|set-password|reset-totp|delete|import|export`
 
 mod export;
 mod import;
@@ -10,7 +10,7 @@ use super::input::{PasswordSource, claims, scopes};
 use super::{Admin, Failure, output};
 use crate::accounts::password::{Hasher, Password};
 use crate::accounts::users::{self, NewUser};
-use crate::accounts::{ExtraClaims, User};
+use crate::accounts::{ExtraClaims, User, second_factor};
 
 /// Make and manage users.
 #[derive(Debug, Subcommand)]
@@ -36,6 +36,8 @@ pub enum Users {
         #[command(flatten)]
         password: PasswordSource,
     },
+    /// Take away the second factor of a user who lost it, with the recovery codes; ends the sessions.
+    ResetTotp(Named),
     /// Delete a user with all sessions.
     Delete(Named),
     /// Make users from a file, with the password hashes of another system. Whoever is there already stays as is, so that
@@ -101,7 +103,10 @@ impl Users {
                 )
             }
             Self::Show(named) => {
-                output::object(&describe(&users::find(store, &named.name).await?), named.json)
+                let user = users::find(store, &named.name).await?;
+                let mut shown = describe(&user);
+                shown["totp"] = second_factor::is_on(store, &user).await?.into();
+                output::object(&shown, named.json)
             }
             Self::Disable(named) => {
                 users::disable(store, &users::find(store, &named.name).await?, now).await?;
@@ -116,6 +121,20 @@ impl Users {
                 let hash = hash(admin, password.read()?).await?;
                 users::set_password(store, &user, hash, now).await?;
                 changed(admin, &named, "given a new password, and all sessions are closed").await
+            }
+            Self::ResetTotp(named) => {
+                let user = users::find(store, &named.name).await?;
+                let was_on = second_factor::reset(store, &user, now).await?;
+                eprintln!(
+                    "User {} {}.",
+                    user.username,
+                    if was_on {
+                        "logs in without a second factor, and all sessions are closed"
+                    } else {
+                        "had no second factor: nothing is changed"
+                    }
+                );
+                if named.json { output::json(&json!({ "id": user.id, "reset": was_on })) } else { Ok(()) }
             }
             Self::Delete(named) => {
                 let user = users::find(store, &named.name).await?;

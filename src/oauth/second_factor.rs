@@ -1,0 +1,68 @@
+//! The code that a login shows besides the password: looked at here, counted when it is wrong, and spent in the
+//! transaction of what it is for.
+
+use std::net::IpAddr;
+
+use secrecy::ExposeSecret;
+
+use super::login::is_familiar;
+use super::request::Code;
+use super::{Issuer, OAuthError, Reason};
+use crate::accounts::lockout::Attempt;
+use crate::accounts::second_factor::{Factor, RecoveryCode, TotpSecret};
+use crate::store::Store;
+use crate::store::totp::{self as table, TotpRow};
+use crate::store::users::UserRow;
+
+/// A code that was right a moment ago.
+pub(super) struct Proof {
+    /// To be spent.
+    pub factor: Factor,
+    /// To be ended as the spending ends. Dropped, it does not count.
+    pub attempt: Attempt,
+}
+
+impl Issuer {
+    /// Looks at a user's code; none: the user has no second factor, and any code will do.
+    pub(super) async fn check_code(
+        &self,
+        store: &Store,
+        user: &UserRow,
+        code: &Code,
+        from: IpAddr,
+    ) -> Result<Option<Proof>, OAuthError> {
+        let id = user.id.clone();
+        let row = store.read(move |conn| table::find(conn, &id)).await?;
+        let Some(row) = row.filter(|row| row.confirmed_at.is_some()) else { return Ok(None) };
+        let is_familiar = is_familiar(store, &user.username_key, from);
+        let attempt = self.lockout.admit_code(&user.id, from, is_familiar).await?;
+        if let Some(factor) = self.factor(store, &row, code).await? {
+            return Ok(Some(Proof { factor, attempt }));
+        }
+        attempt.fail().await;
+        Err(OAuthError::InvalidGrant(Reason::WrongCode))
+    }
+
+    /// What a code proves, if it is right.
+    pub(super) async fn factor(
+        &self,
+        store: &Store,
+        row: &TotpRow,
+        code: &Code,
+    ) -> Result<Option<Factor>, OAuthError> {
+        match code {
+            Code::Otp(otp) => {
+                let secret = self.keys.unseal_totp(&row.user_id, &row.sealed_secret)?;
+                let step = TotpSecret::from_bytes(secret).step_of(otp.expose_secret(), self.clock.now());
+                Ok(step.filter(|step| *step > row.last_step).map(Factor::Step))
+            }
+            Code::Recovery(text) => {
+                let Some(code) = RecoveryCode::parse(text.expose_secret()) else { return Ok(None) };
+                let (user_id, hash) = (row.user_id.clone(), code.hash(&row.user_id));
+                let sought = hash.clone();
+                let find = move |conn: &mut _| table::has_recovery_code(conn, &user_id, &sought);
+                Ok(store.read(find).await?.then_some(Factor::RecoveryCode(hash)))
+            }
+        }
+    }
+}
