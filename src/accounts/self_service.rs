@@ -46,3 +46,10 @@ pub async fn change_password(
     };
     store.write(change).await
 }
+
+/// Deletes the user with all sessions; false when the confirmation does not hold any more.
+pub async fn delete(store: &Store, confirmation: Confirmation, now: Timestamp) -> Result<bool, StoreError> {
+    let delete =
+        move |conn: &mut Conn| Ok(confirmation.hold(conn, now)? && users::delete(conn, &confirmation.user)?);
+    store.write(delete).await
+}

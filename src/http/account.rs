@@ -2,10 +2,10 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::web::Data;
+use actix_web::web::{Data, Path};
 use serde_json::json;
 
-use super::browser::LoggedIn;
+use super::browser::{LoggedIn, signed_out};
 use super::error::HttpError;
 use super::request::FormOrJson;
 use super::uncached;
@@ -23,5 +23,39 @@ pub async fn change_password(
     body: FormOrJson,
 ) -> Result<HttpResponse, HttpError> {
     app.issuer.change_password(&login.0, &body.0).await?;
-    Ok(uncached(StatusCode::OK).json(json!({})))
+    Ok(done())
+}
+
+/// `GET /account/sessions`.
+pub async fn sessions(app: Data<App>, login: LoggedIn) -> Result<HttpResponse, HttpError> {
+    let sessions = app.issuer.own_sessions(&login.0).await?;
+    Ok(uncached(StatusCode::OK).json(json!({ "sessions": sessions })))
+}
+
+/// `DELETE /account/sessions`: all but this one.
+pub async fn end_other_sessions(app: Data<App>, login: LoggedIn) -> Result<HttpResponse, HttpError> {
+    let closed = app.issuer.end_other_sessions(&login.0).await?;
+    Ok(uncached(StatusCode::OK).json(json!({ "closed": closed })))
+}
+
+/// `DELETE /account/sessions/{sid}`.
+pub async fn end_session(
+    app: Data<App>,
+    login: LoggedIn,
+    sid: Path<String>,
+) -> Result<HttpResponse, HttpError> {
+    if app.issuer.end_own_session(&login.0, &sid).await? {
+        return Ok(signed_out(&app.issuer.settings.browser));
+    }
+    Ok(done())
+}
+
+/// `POST /account/delete`: a form or JSON with `password`.
+pub async fn delete(app: Data<App>, login: LoggedIn, body: FormOrJson) -> Result<HttpResponse, HttpError> {
+    app.issuer.delete_account(&login.0, &body.0).await?;
+    Ok(signed_out(&app.issuer.settings.browser))
+}
+
+fn done() -> HttpResponse {
+    uncached(StatusCode::OK).json(json!({}))
 }

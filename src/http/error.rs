@@ -94,6 +94,7 @@ impl ResponseError for HttpError {
                     StatusCode::UNAUTHORIZED
                 }
                 OAuthError::AccessDenied(_) => StatusCode::FORBIDDEN,
+                OAuthError::NotFound(_) => StatusCode::NOT_FOUND,
                 OAuthError::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
                 OAuthError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
                 OAuthError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -22,7 +22,7 @@ use std::net::TcpListener;
 use actix_web::dev::{Server, Service};
 use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
-use actix_web::web::{self, Data, ServiceConfig, get, head, post, put};
+use actix_web::web::{self, Data, ServiceConfig, delete, get, head, post, put};
 use actix_web::{App as ActixApp, HttpResponse, HttpResponseBuilder, HttpServer, Resource, Route};
 use tracing_actix_web::TracingLogger;
 
@@ -90,30 +90,28 @@ fn browser_routes(config: &mut ServiceConfig, settings: &Settings) {
     if settings.browser.client.is_none() {
         return;
     }
-    let cors = || cors::with_cookies(&settings.browser.origins);
-    let log = TracingLogger::<RequestLog>::new;
+    let page = |resource: Resource| {
+        resource.wrap(cors::with_cookies(&settings.browser.origins)).wrap(TracingLogger::<RequestLog>::new())
+    };
     config
-        .service(posted("/session/login", post().to(browser::login)).wrap(cors()).wrap(log()))
-        .service(posted("/session/refresh", post().to(browser::refresh)).wrap(cors()).wrap(log()))
-        .service(posted("/session/logout", post().to(browser::logout)).wrap(cors()).wrap(log()))
-        .service(
-            fetched("/session", get().to(browser::session), head().to(browser::session))
-                .wrap(cors())
-                .wrap(log()),
-        )
-        .service(
-            fetched("/session/csrf", get().to(browser::csrf), head().to(browser::csrf))
-                .wrap(cors())
-                .wrap(log()),
-        )
-        .service(
-            fetched("/account", get().to(account::show), head().to(account::show)).wrap(cors()).wrap(log()),
-        )
-        .service(
-            resource("/account/password", "PUT", [put().to(account::change_password)])
-                .wrap(cors())
-                .wrap(log()),
-        );
+        .service(page(posted("/session/login", post().to(browser::login))))
+        .service(page(posted("/session/refresh", post().to(browser::refresh))))
+        .service(page(posted("/session/logout", post().to(browser::logout))))
+        .service(page(fetched("/session", get().to(browser::session), head().to(browser::session))))
+        .service(page(fetched("/session/csrf", get().to(browser::csrf), head().to(browser::csrf))))
+        .service(page(fetched("/account", get().to(account::show), head().to(account::show))))
+        .service(page(resource("/account/password", "PUT", [put().to(account::change_password)])))
+        .service(page(resource(
+            "/account/sessions",
+            "GET, HEAD, DELETE",
+            [
+                get().to(account::sessions),
+                head().to(account::sessions),
+                delete().to(account::end_other_sessions),
+            ],
+        )))
+        .service(page(resource("/account/sessions/{sid}", "DELETE", [delete().to(account::end_session)])))
+        .service(page(posted("/account/delete", post().to(account::delete))));
 }
 
 fn posted(path: &str, handler: Route) -> Resource {

@@ -57,6 +57,9 @@ pub enum OAuthError {
     /// A page that may not, or does not show that it may.
     #[error("access_denied: {0}")]
     AccessDenied(&'static str),
+    /// There is none of this name.
+    #[error("not_found: {0}")]
+    NotFound(&'static str),
     /// Too many wrong guesses were made at a secret; this one was not looked at.
     #[error("too_many_requests: too many wrong guesses {limit}")]
     TooManyRequests {
@@ -134,6 +137,7 @@ impl OAuthError {
             Self::InvalidTarget => "invalid_target",
             Self::InvalidToken(_) => "invalid_token",
             Self::AccessDenied(_) => "access_denied",
+            Self::NotFound(_) => "not_found",
             Self::TooManyRequests { .. } => "too_many_requests",
             Self::Unavailable(_) => "temporarily_unavailable",
             Self::Internal(_) => "server_error",
@@ -158,7 +162,9 @@ impl OAuthError {
             }
             Self::MfaRequired { .. } => "the user has a second factor: show the mfa_token with a code",
             Self::InvalidGrant(_) => "the refresh token is invalid, expired, revoked or already used",
-            Self::UnauthorizedClient(problem) | Self::AccessDenied(problem) => problem,
+            Self::UnauthorizedClient(problem) | Self::AccessDenied(problem) | Self::NotFound(problem) => {
+                problem
+            }
             Self::UnsupportedGrantType => {
                 "grant_type must be password, refresh_token, client_credentials or \
                  urn:chancery:params:oauth:grant-type:mfa-otp"

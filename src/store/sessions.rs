@@ -251,6 +251,32 @@ pub fn list(
     Ok(rows?)
 }
 
+/// A user's open sessions, the last used first, at most `limit`.
+pub fn open_of_user(
+    conn: &mut Conn,
+    user_id: &str,
+    now: i64,
+    limit: i64,
+) -> Result<Vec<SessionRow>, StoreError> {
+    let own = sessions::table.filter(sessions::user_id.eq(user_id)).select(SessionRow::as_select());
+    let open = own.filter(sessions::closed_at.is_null()).filter(sessions::expires_at.gt(now));
+    Ok(open.order((sessions::advanced_at.desc(), sessions::id.desc())).limit(limit).load(conn)?)
+}
+
+/// Closes a user's open session; false when the user has none with this id.
+pub fn close_of_user(
+    conn: &mut Conn,
+    id: &[u8],
+    user_id: &str,
+    reason: &str,
+    now: i64,
+) -> Result<bool, StoreError> {
+    let own = sessions::table.filter(sessions::id.eq(id)).filter(sessions::user_id.eq(user_id));
+    let open = own.filter(sessions::closed_at.is_null()).filter(sessions::expires_at.gt(now));
+    let change = (sessions::closed_at.eq(now), sessions::close_reason.eq(reason));
+    Ok(diesel::update(open).set(change).execute(conn)? == 1)
+}
+
 /// The addresses that a user's newest logins came from, by the username's canonical form.
 pub fn addresses(conn: &mut Conn, username_key: &str) -> Result<Vec<String>, StoreError> {
     const NEWEST: i64 = 100;

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test stops at the first surprise
 
 mod account;
+mod account_deletion;
+mod account_sessions;
 mod accounts;
 mod backend;
 mod browser;

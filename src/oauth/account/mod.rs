@@ -1,6 +1,9 @@
 //! What people see and change of their own account, in a browser that they are logged in with.
 
+mod sessions;
+
 use serde::Serialize;
+pub use sessions::OwnSession;
 
 use super::logged_in::if_held;
 use super::{Form, Issuer, LoggedIn, OAuthError};
@@ -41,6 +44,18 @@ impl Issuer {
         tracing::info!(
             target: "chancery::audit", event = "password_changed", session = %login.session.id,
             user = login.user.id, "the user has a new password: the other sessions are closed"
+        );
+        Ok(())
+    }
+
+    /// Deletes the user with all sessions.
+    pub async fn delete_account(&self, login: &LoggedIn, form: &Form) -> Result<(), OAuthError> {
+        let confirmation = self.confirm_password(login, form.require("password")?).await?;
+        let store = self.store.unreserved();
+        if_held(self_service::delete(&store, confirmation, self.clock.now()).await?)?;
+        tracing::info!(
+            target: "chancery::audit", event = "account_deleted", user = login.user.id,
+            "the user has deleted the account: it is gone with all its sessions"
         );
         Ok(())
     }
