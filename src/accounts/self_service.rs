@@ -19,8 +19,9 @@ pub struct Confirmation {
 impl Confirmation {
     /// Whether it holds still. If so, others change this user before or after the transaction, and not during it.
     pub fn hold(&self, conn: &mut Conn, now: Timestamp) -> Result<bool, StoreError> {
-        Ok(sessions::is_open(conn, &self.session)?
-            && users::hold(conn, &self.user, &self.password_hash, now.as_unix())?)
+        // The lock first: who had it before may have closed the session.
+        Ok(users::hold(conn, &self.user, &self.password_hash, now.as_unix())?
+            && sessions::is_open(conn, &self.session)?)
     }
 
     /// The user's other sessions.

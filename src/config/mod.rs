@@ -15,6 +15,7 @@ mod reader;
 mod redis;
 mod server;
 mod tokens;
+mod totp;
 
 use std::path::{Path, PathBuf};
 
@@ -35,6 +36,7 @@ pub use server::{ForwardedHeader, ServerSettings};
 pub use tokens::{
     MAX_ACCESS_TOKEN_LIFETIME, MAX_REUSE_LEEWAY, MAX_SESSION_LIFETIME, TokenSettings, TokenType,
 };
+pub use totp::TotpSettings;
 
 /// The built-in defaults, which are the documented reference as well.
 const REFERENCE: &str = include_str!("../../docs/chancery.toml");
@@ -71,6 +73,8 @@ pub struct Settings {
     pub password: PasswordSettings,
     /// Wrong guesses.
     pub limits: LimitSettings,
+    /// The second factor.
+    pub totp: TotpSettings,
     /// Logging.
     pub log: LogSettings,
 }
@@ -114,6 +118,7 @@ impl Settings {
         let issuer = IssuerSettings::read(&mut reader);
         let settings = Self {
             browser: BrowserSettings::read(&mut reader, &issuer),
+            totp: TotpSettings::read(&mut reader, &issuer),
             issuer,
             server: ServerSettings::read(&mut reader),
             database: DatabaseSettings::read(&mut reader),

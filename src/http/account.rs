@@ -12,8 +12,8 @@ use super::uncached;
 use crate::app::App;
 
 /// `GET /account`.
-pub async fn show(app: Data<App>, login: LoggedIn) -> HttpResponse {
-    uncached(StatusCode::OK).json(app.issuer.account_info(login.0))
+pub async fn show(app: Data<App>, login: LoggedIn) -> Result<HttpResponse, HttpError> {
+    Ok(uncached(StatusCode::OK).json(app.issuer.account_info(login.0).await?))
 }
 
 /// `PUT /account/password`: a form or JSON with `current_password` and `new_password`.

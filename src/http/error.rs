@@ -95,6 +95,7 @@ impl ResponseError for HttpError {
                 }
                 OAuthError::AccessDenied(_) => StatusCode::FORBIDDEN,
                 OAuthError::NotFound(_) => StatusCode::NOT_FOUND,
+                OAuthError::Conflict { .. } => StatusCode::CONFLICT,
                 OAuthError::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
                 OAuthError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
                 OAuthError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,

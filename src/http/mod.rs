@@ -15,6 +15,7 @@ mod ops;
 mod request;
 mod revoke;
 mod token;
+mod totp;
 mod userinfo;
 
 use std::net::TcpListener;
@@ -111,7 +112,15 @@ fn browser_routes(config: &mut ServiceConfig, settings: &Settings) {
             ],
         )))
         .service(page(resource("/account/sessions/{sid}", "DELETE", [delete().to(account::end_session)])))
-        .service(page(posted("/account/delete", post().to(account::delete))));
+        .service(page(posted("/account/delete", post().to(account::delete))))
+        .service(page(resource(
+            "/account/totp",
+            "GET, HEAD, POST",
+            [get().to(totp::status), head().to(totp::status), post().to(totp::propose)],
+        )))
+        .service(page(posted("/account/totp/confirm", post().to(totp::confirm))))
+        .service(page(posted("/account/totp/recovery-codes", post().to(totp::recovery_codes))))
+        .service(page(posted("/account/totp/disable", post().to(totp::disable))));
 }
 
 fn posted(path: &str, handler: Route) -> Resource {

@@ -60,6 +60,14 @@ pub enum OAuthError {
     /// There is none of this name.
     #[error("not_found: {0}")]
     NotFound(&'static str),
+    /// It is that way already, or cannot be.
+    #[error("{code}: {problem}")]
+    Conflict {
+        /// The `error` member.
+        code: &'static str,
+        /// The `error_description` member.
+        problem: &'static str,
+    },
     /// Too many wrong guesses were made at a secret; this one was not looked at.
     #[error("too_many_requests: too many wrong guesses {limit}")]
     TooManyRequests {
@@ -138,6 +146,7 @@ impl OAuthError {
             Self::InvalidToken(_) => "invalid_token",
             Self::AccessDenied(_) => "access_denied",
             Self::NotFound(_) => "not_found",
+            Self::Conflict { code, .. } => code,
             Self::TooManyRequests { .. } => "too_many_requests",
             Self::Unavailable(_) => "temporarily_unavailable",
             Self::Internal(_) => "server_error",
@@ -162,9 +171,10 @@ impl OAuthError {
             }
             Self::MfaRequired { .. } => "the user has a second factor: show the mfa_token with a code",
             Self::InvalidGrant(_) => "the refresh token is invalid, expired, revoked or already used",
-            Self::UnauthorizedClient(problem) | Self::AccessDenied(problem) | Self::NotFound(problem) => {
-                problem
-            }
+            Self::UnauthorizedClient(problem)
+            | Self::AccessDenied(problem)
+            | Self::NotFound(problem)
+            | Self::Conflict { problem, .. } => problem,
             Self::UnsupportedGrantType => {
                 "grant_type must be password, refresh_token, client_credentials or \
                  urn:chancery:params:oauth:grant-type:mfa-otp"

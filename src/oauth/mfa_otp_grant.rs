@@ -36,7 +36,7 @@ pub(super) async fn run(
     let row = store.read(move |conn| users::find(conn, &id)).await?;
     let row = row.filter(|row| !row.disabled && token.is_of(&row.password_hash));
     let row = row.ok_or_else(|| refused("is of a user who is gone, disabled, or has another password"))?;
-    let proof = issuer.check_code(store, &row, &request.code, from.address).await?;
+    let proof = issuer.check_code(store, &row.id, &request.code, from.address).await?;
     let proof = proof.ok_or_else(|| refused("is of a user who has no second factor any more"))?;
     let asked = Asked { scope: token.scope, resource: token.resource };
     let verified = Verified { row, upgrade: None, proof: Some(proof) };

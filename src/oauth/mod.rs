@@ -19,6 +19,7 @@ mod revoke;
 mod rules;
 mod second_factor;
 mod shown;
+mod totp;
 mod userinfo;
 
 use std::net::IpAddr;
@@ -33,6 +34,7 @@ pub use logged_in::LoggedIn;
 use request::TokenRequest;
 use secrecy::ExposeSecret;
 use shown::Shown;
+pub use totp::{RecoveryCodes, TotpStatus};
 
 use crate::accounts::Grant;
 use crate::accounts::lockout::Lockout;

@@ -62,7 +62,7 @@ async fn log_in(
     };
     let (row, upgrade) = verified;
     let proof = match &request.code {
-        Some(code) => issuer.check_code(store, &row, code, from.address).await?,
+        Some(code) => issuer.check_code(store, &row.id, code, from.address).await?,
         None => None,
     };
     let verified = Verified { row, upgrade, proof };

@@ -12,7 +12,6 @@ use crate::accounts::lockout::Attempt;
 use crate::accounts::second_factor::{Factor, RecoveryCode, TotpSecret};
 use crate::store::Store;
 use crate::store::totp::{self as table, TotpRow};
-use crate::store::users::UserRow;
 
 /// A code that was right a moment ago.
 pub(super) struct Proof {
@@ -27,29 +26,39 @@ impl Issuer {
     pub(super) async fn check_code(
         &self,
         store: &Store,
-        user: &UserRow,
+        user_id: &str,
         code: &Code,
         from: IpAddr,
     ) -> Result<Option<Proof>, OAuthError> {
-        let id = user.id.clone();
-        let row = store.read(move |conn| table::find(conn, &id)).await?;
-        let Some(row) = row.filter(|row| row.confirmed_at.is_some()) else { return Ok(None) };
-        let is_familiar = is_familiar(store, &user.username_key, from);
-        let attempt = self.lockout.admit_code(&user.id, from, is_familiar).await?;
-        if let Some(factor) = self.factor(store, &row, code).await? {
-            return Ok(Some(Proof { factor, attempt }));
+        let id = user_id.to_owned();
+        match store.read(move |conn| table::find_with_name(conn, &id)).await? {
+            Some((row, name)) if row.confirmed_at.is_some() => {
+                self.judge_code(store, &row, &name, code, from).await.map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Looks at a code of an app that may still be unconfirmed, unless too many were wrong.
+    pub(super) async fn judge_code(
+        &self,
+        store: &Store,
+        row: &TotpRow,
+        username_key: &str,
+        code: &Code,
+        from: IpAddr,
+    ) -> Result<Proof, OAuthError> {
+        let is_familiar = is_familiar(store, username_key, from);
+        let attempt = self.lockout.admit_code(&row.user_id, from, is_familiar).await?;
+        if let Some(factor) = self.factor(store, row, code).await? {
+            return Ok(Proof { factor, attempt });
         }
         attempt.fail().await;
         Err(OAuthError::InvalidGrant(Reason::WrongCode))
     }
 
     /// What a code proves, if it is right.
-    pub(super) async fn factor(
-        &self,
-        store: &Store,
-        row: &TotpRow,
-        code: &Code,
-    ) -> Result<Option<Factor>, OAuthError> {
+    async fn factor(&self, store: &Store, row: &TotpRow, code: &Code) -> Result<Option<Factor>, OAuthError> {
         match code {
             Code::Otp(otp) => {
                 let secret = self.keys.unseal_totp(&row.user_id, &row.sealed_secret)?;

@@ -3,7 +3,7 @@
 
 use diesel::prelude::*;
 
-use super::schema::{recovery_codes, totp};
+use super::schema::{recovery_codes, totp, users};
 use super::{Conn, StoreError};
 
 /// A user's authenticator app.
@@ -23,6 +23,12 @@ pub struct TotpRow {
 /// The user's row, confirmed or not.
 pub fn find(conn: &mut Conn, user_id: &str) -> Result<Option<TotpRow>, StoreError> {
     Ok(totp::table.find(user_id).select(TotpRow::as_select()).get_result(conn).optional()?)
+}
+
+/// As [`find`], with the user's canonical name.
+pub fn find_with_name(conn: &mut Conn, user_id: &str) -> Result<Option<(TotpRow, String)>, StoreError> {
+    let query = totp::table.inner_join(users::table).filter(totp::user_id.eq(user_id));
+    Ok(query.select((TotpRow::as_select(), users::username_key)).get_result(conn).optional()?)
 }
 
 /// Whether the user's logins need a second factor.

@@ -15,7 +15,7 @@ async fn whoever_is_logged_in_sees_the_account() {
     let reply = service.page("GET", "/account", &tab).await.assert_ok();
     assert_eq!(reply.header("cache-control"), "no-store");
     let wanted = json!({ "sub": user.id, "username": "alice", "email": "alice@example.com",
-        "created_at": user.created_at.as_unix() });
+        "created_at": user.created_at.as_unix(), "totp": false });
     assert_eq!(reply.body, wanted);
     // It was only asked.
     service.page("POST", "/session/refresh", &tab).await.assert_ok();

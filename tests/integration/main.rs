@@ -34,4 +34,5 @@ mod second_factor;
 mod session_model;
 mod store;
 mod support;
+mod totp;
 mod userinfo;

@@ -1,12 +1,11 @@
 //! Logins of users with a second factor.
 
-use chancery::accounts::second_factor::{RecoveryCode, TotpSecret};
 use chancery::accounts::{Grant, User, users};
 use chancery::store::totp as table;
 use futures_util::future::join_all;
 use serde_json::json;
-use zeroize::Zeroizing;
 
+use super::page::{APP, Tab, set_cookies};
 use super::place::Place;
 use super::support::{NO_LIMITS, PASSWORD, Reply, Service, decode};
 
@@ -15,68 +14,76 @@ const GRANT: &str = "urn:chancery:params:oauth:grant-type:mfa-otp";
 /// A user's app, and the recovery codes on paper.
 pub struct Phone {
     pub user: User,
-    secret: Vec<u8>,
+    /// Where it was set up.
+    pub tab: Tab,
+    secret: String,
     pub recovery_codes: Vec<String>,
 }
 
 impl Phone {
     /// The code that the app shows now, or so many seconds away.
     pub fn code(&self, service: &Service, seconds: i64) -> String {
-        let totp = totp_rs::Builder::new().with_secret(self.secret.as_slice()).build().unwrap();
-        totp.generate(u64::try_from(service.now().as_unix() + seconds).unwrap()).to_string()
+        code(&self.secret, service, seconds)
     }
+}
+
+/// What an app makes of a secret.
+pub fn code(secret: &str, service: &Service, seconds: i64) -> String {
+    let secret = totp_rs::Secret::try_from_base32(secret).unwrap();
+    let totp = totp_rs::Builder::new().with_secret(secret).build().unwrap();
+    totp.generate(u64::try_from(service.now().as_unix() + seconds).unwrap()).to_string()
 }
 
 impl Service {
     /// Gives `alice` an app, and waits until its next code.
-    async fn enrol(&self) -> Phone {
-        let user = users::find(self.store(), "alice").await.unwrap();
-        let secret = TotpSecret::generate();
-        let sealed = self.app.issuer.keys.seal_totp(&user.id, secret.as_bytes()).await.unwrap();
-        let codes = RecoveryCode::generate();
-        let (id, step) = (user.id.clone(), self.now().as_unix() / 30);
-        let hashes: Vec<_> = codes.iter().map(|code| code.hash(&id)).collect();
-        let enrol = move |conn: &mut _| {
-            table::propose(conn, &id, sealed.text)?;
-            let row = table::find(conn, &id)?.unwrap();
-            table::confirm(conn, &row, step, step * 30)?;
-            table::replace_recovery_codes(conn, &id, &hashes)
-        };
-        self.store().write(enrol).await.unwrap();
+    pub async fn enrol(&self) -> Phone {
+        let tab = Tab::of(&self.sign_in().await.assert_ok());
+        let secret = self.propose(&tab).await.assert_ok().text("secret").to_owned();
+        let reply = self.confirm(&tab, &code(&secret, self, 0)).await.assert_ok();
+        let recovery_codes = serde_json::from_value(reply.body["recovery_codes"].clone()).unwrap();
         self.pass(30);
-        let recovery_codes = codes.iter().map(RecoveryCode::shown).collect();
-        Phone { user, secret: secret.as_bytes().to_vec(), recovery_codes }
+        let user = users::find(self.store(), "alice").await.unwrap();
+        Phone { user, tab, secret, recovery_codes }
+    }
+
+    pub async fn propose(&self, tab: &Tab) -> Reply {
+        let body = json!({ "password": PASSWORD }).to_string();
+        self.page_with("POST", "/account/totp", tab, &body).await
+    }
+
+    pub async fn confirm(&self, tab: &Tab, otp: &str) -> Reply {
+        let body = json!({ "otp": otp }).to_string();
+        self.page_with("POST", "/account/totp/confirm", tab, &body).await
     }
 
     /// The password, and whatever else.
-    async fn password_and(&self, more: &[(&str, &str)]) -> Reply {
+    pub async fn password_and(&self, more: &[(&str, &str)]) -> Reply {
         let form = [("client_id", "web"), ("username", "alice"), ("password", PASSWORD)];
         self.post("/token", &[&form, more].concat()).await
     }
 
     /// The token that the password yields.
-    async fn mfa_token(&self) -> String {
+    pub async fn mfa_token(&self) -> String {
         let reply = self.password_and(&[]).await;
         reply.assert_error(400, "mfa_required");
         reply.text("mfa_token").to_owned()
     }
 
-    async fn second_step(&self, token: &str, code: (&str, &str)) -> Reply {
+    pub async fn second_step(&self, token: &str, code: (&str, &str)) -> Reply {
         let form = [("grant_type", GRANT), ("client_id", "web"), ("mfa_token", token), code];
         self.post("/token", &form).await
     }
 }
 
-/// Alice with her phone, and a client.
-async fn service(settings: &[(&str, &str)]) -> (Service, Phone) {
-    let service = Service::start_with(settings).await;
-    service.login().await;
+/// Alice with her phone, and a client that pages use as well.
+pub async fn service(settings: &[(&str, &str)]) -> (Service, Phone) {
+    let service = Service::browser(settings).await;
     let phone = service.enrol().await;
     (service, phone)
 }
 
 #[track_caller]
-fn assert_logged_in(reply: Reply, amr: &[&str]) {
+pub fn assert_logged_in(reply: Reply, amr: &[&str]) {
     let reply = reply.assert_ok();
     let (claims, _) = decode(reply.text("access_token"));
     assert_eq!(claims["amr"], json!(amr));
@@ -211,8 +218,7 @@ async fn after_a_wrong_code_the_token_may_be_shown_again_until_it_expires() {
 
 #[actix_rt::test]
 async fn the_token_is_its_clients_and_its_doors_alone() {
-    let own = [("browser.client", "web"), ("browser.origins", super::page::APP)];
-    let (service, phone) = service(&own).await;
+    let (service, phone) = service(&[]).await;
     service.public("other").await;
     service.public_with("refreshing", |client| client.grants = vec![Grant::RefreshToken]).await;
     let (token, code) = (service.mfa_token().await, phone.code(&service, 0));
@@ -221,22 +227,21 @@ async fn the_token_is_its_clients_and_its_doors_alone() {
         service.post("/token", &form).await.assert_error(400, error);
     }
     let page = json!({ "mfa_token": token, "otp": code }).to_string();
-    let origin = [("origin", super::page::APP)];
+    let origin = [("origin", APP)];
     service.send("POST", "/session/login", &origin, Some(&page)).await.assert_error(400, "invalid_grant");
     service.second_step(&token, ("otp", &code)).await.assert_ok();
 }
 
 #[actix_rt::test]
 async fn a_page_logs_in_in_two_steps_or_one() {
-    let own = [("browser.client", "web"), ("browser.origins", super::page::APP)];
-    let (service, phone) = service(&own).await;
-    let origin = [("origin", super::page::APP)];
+    let (service, phone) = service(&[]).await;
+    let origin = [("origin", APP)];
     let reply = service.sign_in().await;
     reply.assert_error(400, "mfa_required");
-    assert!(super::page::set_cookies(&reply).is_empty());
+    assert!(set_cookies(&reply).is_empty());
     let second = json!({ "mfa_token": reply.text("mfa_token"), "otp": phone.code(&service, 0) }).to_string();
     let reply = service.send("POST", "/session/login", &origin, Some(&second)).await.assert_ok();
-    let tab = super::page::Tab::of(&reply);
+    let tab = Tab::of(&reply);
     let info = service.page("GET", "/session", &tab).await.assert_ok();
     assert_eq!(info.body["amr"], json!(["pwd", "otp", "mfa"]));
     let code = &phone.recovery_codes[0];
@@ -340,9 +345,7 @@ async fn of_many_wrong_codes_at_once_no_more_are_looked_at_than_may_be_wrong() {
 #[actix_rt::test]
 async fn wrong_codes_from_everywhere_are_limited_but_for_where_the_user_was_before() {
     let proxy = [("server.trusted_proxies", "127.0.0.1"), ("limits.account_attempts", "10")];
-    let service = Service::start_with(&proxy).await;
-    service.login().await; // from 127.0.0.1
-    let phone = service.enrol().await;
+    let (service, phone) = service(&proxy).await; // at 127.0.0.1
     let token = service.mfa_token().await;
     let guess = async |address: &str, otp: &str| {
         let form = [("grant_type", GRANT), ("client_id", "web"), ("mfa_token", &token), ("otp", otp)];
@@ -366,7 +369,8 @@ async fn nothing_in_the_database_makes_a_code() {
     // Another user's row does not open for alice, nor hers for another.
     let bob = service.user("bob").await;
     let keys = &service.app.issuer.keys;
-    assert_eq!(keys.unseal_totp(&phone.user.id, &row.sealed_secret).unwrap(), Zeroizing::new(phone.secret));
+    let secret = totp_rs::Secret::try_from_base32(&phone.secret).unwrap();
+    assert_eq!(*keys.unseal_totp(&phone.user.id, &row.sealed_secret).unwrap(), secret.as_bytes());
     let refused = keys.unseal_totp(&bob.id, &row.sealed_secret).unwrap_err().to_string();
     assert!(refused.contains("another key's"), "{refused}");
 }

@@ -5,7 +5,7 @@ mod changes;
 mod recovery_code;
 mod totp;
 
-pub use changes::{is_on, reset};
+pub use changes::{Outcome, Proposal, confirm, is_on, propose, replace_recovery_codes, reset, turn_off};
 pub use recovery_code::RecoveryCode;
 pub use totp::{Enrolment, TotpSecret};
 

@@ -8,7 +8,7 @@ pub use sessions::OwnSession;
 use super::logged_in::if_held;
 use super::{Form, Issuer, LoggedIn, OAuthError};
 use crate::accounts::password::Password;
-use crate::accounts::self_service;
+use crate::accounts::{second_factor, self_service};
 
 /// What the user may know of the account.
 #[derive(Debug, Serialize)]
@@ -19,18 +19,21 @@ pub struct AccountInfo {
     email: Option<String>,
     /// In Unix seconds.
     created_at: i64,
+    /// Whether logins need a code.
+    totp: bool,
 }
 
 impl Issuer {
     /// The account of whoever is logged in.
-    pub fn account_info(&self, login: LoggedIn) -> AccountInfo {
+    pub async fn account_info(&self, login: LoggedIn) -> Result<AccountInfo, OAuthError> {
         let LoggedIn { user, .. } = login;
-        AccountInfo {
+        Ok(AccountInfo {
+            totp: second_factor::is_on(&self.store.unreserved(), &user).await?,
             sub: user.id,
             username: user.username,
             email: user.email,
             created_at: user.created_at.as_unix(),
-        }
+        })
     }
 
     /// Sets a new password and closes the user's other sessions.
