@@ -32,9 +32,9 @@ export class Front {
     return `${this.scheme}://${host}:${this.port}`
   }
 
-  // What came for a path, in the order in which it was answered.
+  // What came for a path but for CORS preflights, in the order in which it was answered.
   answered(path) {
-    return this.requests.filter((request) => request.path === path)
+    return this.requests.filter((request) => request.path === path && request.method !== 'OPTIONS')
   }
 
   // Holds requests for this path back until `count` of them are there: they are at once.

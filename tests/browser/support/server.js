@@ -5,22 +5,19 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
+import { Process } from './process.js'
 
 const BINARY = resolve(process.env.CHANCERY_BIN ?? `${import.meta.dirname}/../../../target/debug/chancery`)
 export const USERNAME = 'ada'
 export const PASSWORD = 'correct horse battery staple'
 
 export class Server {
-  log = ''
-  kill = () => this.process?.kill()
-
   // With these settings, by their names in docs/chancery.toml; a user, and the public client `web` of the pages.
   static async start(settings) {
     const server = new Server()
     server.folder = await mkdtemp(join(tmpdir(), 'chancery-browser-'))
-    server.environment = environment({
+    const env = environment({
       'database.url': `sqlite://${server.folder}/chancery.db`,
       'keys.master_key_file': `${server.folder}/master.key`,
       'server.bind': '127.0.0.1:0',
@@ -29,11 +26,13 @@ export class Server {
       'browser.client': 'web',
       ...settings,
     })
+    server.options = { cwd: server.folder, env }
     try {
       await server.cli(['users', 'create', USERNAME, '--password-stdin'], PASSWORD)
       const grants = ['--grant', 'password', '--grant', 'refresh_token', '--scope', 'read write']
       await server.cli(['clients', 'create', '--id', 'web', '--public', ...grants])
-      await server.listen()
+      const listening = /"message":"listening","address":"[^"]*:(\d+)"/
+      server.process = await Process.start([BINARY, 'serve'], server.options, listening)
     } catch (error) {
       await server.stop()
       throw error
@@ -41,28 +40,22 @@ export class Server {
     return server
   }
 
-  // Until the log says at which port.
-  async listen() {
-    this.process = spawn(BINARY, ['serve'], { ...this.options(), stdio: ['ignore', 'ignore', 'pipe'] })
-    process.once('exit', this.kill)
-    const lines = createInterface({ input: this.process.stderr })
-    this.port = await new Promise((found, failed) => {
-      lines.on('line', (line) => {
-        this.log += `${line}\n`
-        const address = line.includes('"listening"') && /"address":"[^"]*:(\d+)"/.exec(line)
-        if (address) found(Number(address[1]))
-      })
-      lines.on('close', () => failed(new Error(`the server ended:\n${this.log}`)))
-    })
+  get port() {
+    return this.process.port
   }
 
   // A command that must succeed; the JSON that it prints.
   async cli(command, input = '') {
-    const child = spawn(BINARY, [...command, '--json'], { ...this.options(), timeout: 60_000 })
+    const child = spawn(BINARY, [...command, '--json'], { ...this.options, timeout: 60_000 })
     child.stdin.end(input)
     const [[code], output, complaint] = await Promise.all([once(child, 'exit'), text(child.stdout), text(child.stderr)])
     if (code !== 0) throw new Error(`chancery ${command.join(' ')}: ${complaint}`)
     return JSON.parse(output)
+  }
+
+  // Of the access tokens that follow.
+  setLifetime(duration) {
+    return this.cli(['clients', 'set', 'web', '--access-token-lifetime', duration])
   }
 
   // As `sessions list` tells of it.
@@ -71,16 +64,8 @@ export class Server {
     return sessions.find((session) => session.id === sid)
   }
 
-  options() {
-    return { cwd: this.folder, env: this.environment }
-  }
-
   async stop() {
-    if (this.process?.exitCode === null) {
-      this.kill()
-      await once(this.process, 'exit')
-    }
-    process.off('exit', this.kill)
+    await this.process?.stop()
     await rm(this.folder, { recursive: true })
   }
 }

@@ -1,12 +1,11 @@
 // Pages and an issuer at the hosts of a test. Names under .localhost need no DNS. Browsers take app.example.localhost and
 // auth.example.localhost for one site (example.localhost), and app.localhost and auth.localhost for two.
 
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { Front, files, proxy } from './front.js'
 import { Server } from './server.js'
 
-const EXAMPLE = resolve(import.meta.dirname, '../../../examples/spa')
-const EXAMPLES_ISSUER = 'http://auth.example.localhost:8080'
+export const EXAMPLES = resolve(import.meta.dirname, '../../../examples')
 
 // Where Chancery is in each case, where its pages are, and the settings that this takes.
 export const SAME_ORIGIN = { app: 'example.localhost', auth: 'example.localhost', tls: true }
@@ -34,10 +33,15 @@ export class Site {
       throw error
     }
     const issuer = proxy(site.server.port)
-    const pages = files(EXAMPLE, { [EXAMPLES_ISSUER]: site.issuer })
+    const pages = site.example('spa')
     const both = (request, response, path) => (isChancerys(path) ? issuer : pages)(request, response, path)
     site.front.hosts.set(app, both).set(auth, app === auth ? both : issuer)
     return site
+  }
+
+  // The files of an example, with this issuer in place of the one that they name.
+  example(name, issuer = 'http://auth.example.localhost:8080') {
+    return files(join(EXAMPLES, name), { [issuer]: this.issuer })
   }
 
   async close() {
