@@ -16,4 +16,4 @@ bench: ## Run the load benchmark (a release build).
 	cargo bench --bench load
 
 clean-test: ## Remove what the interoperability and browser tests installed.
-	rm -rf tests/interop/.venv tests/interop/.pytest_cache examples/verify-node/node_modules tests/browser/node_modules tests/browser/.venv
+	rm -rf tests/interop/.venv tests/interop/.pytest_cache tests/browser/.venv tests/browser/node_modules examples/*/node_modules

@@ -45,9 +45,10 @@ export class Server {
   }
 
   // A command that must succeed; the JSON that it prints.
-  async cli(command, input = '') {
-    const child = spawn(BINARY, [...command, '--json'], { ...this.options, timeout: 60_000 })
-    child.stdin.end(input)
+  async cli(command, input) {
+    const stdio = [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe']
+    const child = spawn(BINARY, [...command, '--json'], { ...this.options, stdio, timeout: 60_000 })
+    child.stdin?.end(input)
     const [[code], output, complaint] = await Promise.all([once(child, 'exit'), text(child.stdout), text(child.stderr)])
     if (code !== 0) throw new Error(`chancery ${command.join(' ')}: ${complaint}`)
     return JSON.parse(output)

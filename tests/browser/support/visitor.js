@@ -59,13 +59,13 @@ export class Tab {
     await this.account.or(this.page.locator('#problem:not(:empty)')).waitFor()
   }
 
-  // What the API says to the page: who is calling.
+  // What the API says to the page: who is calling; null when the page shows the login form instead.
   async callApi() {
     const answer = this.page.locator('#answer')
     await answer.evaluate((element) => (element.textContent = ''))
     await this.page.getByRole('button', { name: 'Call the API' }).click()
     await this.page.locator('#answer:not(:empty)').or(this.loginForm).waitFor()
-    return JSON.parse((await answer.textContent()) || 'null')
+    return (await this.isLoggedIn()) ? JSON.parse(await answer.textContent()) : null
   }
 
   async logOut() {
