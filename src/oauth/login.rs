@@ -7,7 +7,7 @@ use super::client_auth::AuthenticatedClient;
 use super::request::Asked;
 use super::second_factor::Proof;
 use super::{Door, Issuer, OAuthError, Reason, Requester, TokenResponse, issue, rules};
-use crate::accounts::lockout::network;
+use crate::accounts::lockout::{Attempt, network};
 use crate::accounts::second_factor::Factor;
 use crate::accounts::{Client, Grant, User};
 use crate::clock::Timestamp;
@@ -43,21 +43,24 @@ pub(super) async fn open(
     let (factor, attempt) = proof.map(|proof| (proof.factor, proof.attempt)).unzip();
     let amr = factor.as_ref().map_or(PASSWORD_ALONE, Factor::amr);
     let (response, session) = grant(issuer, client, &row, amr, &asked, from).await?;
+    let is_recovery = matches!(factor, Some(Factor::RecoveryCode(_)));
     let login =
         Login { client: Client::clone(client), row: row.clone(), upgrade: upgrade.clone(), factor, session };
-    match login.store(store).await? {
+    let opened = login.store(store).await?;
+    if let Some(attempt) = attempt {
+        opened.settle(attempt).await;
+    }
+    match opened {
         Opened::Yes => {
-            if let Some(attempt) = attempt {
-                attempt.succeed().await;
+            if is_recovery {
+                tracing::info!(
+                    target: "chancery::audit", event = "recovery_code_used", user = row.id, client = client.id,
+                    "the user logged in with a recovery code"
+                );
             }
             Ok(response)
         }
-        Opened::CodeSpent => {
-            if let Some(attempt) = attempt {
-                attempt.fail().await;
-            }
-            Err(OAuthError::InvalidGrant(Reason::WrongCode))
-        }
+        Opened::CodeSpent => Err(OAuthError::InvalidGrant(Reason::WrongCode)),
         Opened::CodeNeeded => {
             let hash = upgrade.unwrap_or(row.password_hash);
             Err(mfa_required(issuer, client, row.id, &hash, asked, from.door).await?)
@@ -123,6 +126,18 @@ enum Opened {
     CodeSpent,
     UserChanged,
     ClientChanged,
+}
+
+impl Opened {
+    /// Ends the attempt at the code.
+    async fn settle(&self, attempt: Attempt) {
+        match self {
+            Self::Yes => attempt.succeed().await,
+            Self::CodeSpent => attempt.fail().await,
+            // It was not spent, and does not count.
+            Self::CodeNeeded | Self::UserChanged | Self::ClientChanged => {}
+        }
+    }
 }
 
 impl Login {

@@ -13,6 +13,7 @@ mod cli_keys;
 mod cli_settings;
 mod client_authentication;
 mod client_credentials;
+mod codes;
 mod concurrency;
 mod discovery;
 mod import;

@@ -1,9 +1,11 @@
-//! What people do with their own second factor.
+//! What people do with their own second factor, what is stored of it, and what operators do.
 
+use chancery::store::totp as table;
 use futures_util::future::{join, join_all};
 use serde_json::json;
 
 use super::page::{APP, Tab, assert_signed_out, assert_unknown};
+use super::place::Place;
 use super::second_factor::{assert_logged_in, code, service};
 use super::support::{PASSWORD, Reply, Service};
 
@@ -181,4 +183,37 @@ async fn no_session_of_the_password_alone_outlives_a_confirmation_that_races_wit
         let body = json!({ "password": PASSWORD, "otp": code(&secret, &service, 0) });
         service.totp(&tab, "/disable", body).await.assert_ok();
     }
+}
+
+#[actix_rt::test]
+async fn nothing_in_the_database_makes_a_code() {
+    let (service, phone) = service(&[]).await;
+    let id = phone.user.id.clone();
+    let row = service.store().read(move |conn| table::find(conn, &id)).await.unwrap().unwrap();
+    assert!(row.sealed_secret.starts_with("ey") && row.sealed_secret.split('.').count() == 5);
+    // Another user's row does not open for alice, nor hers for another.
+    let bob = service.user("bob").await;
+    let keys = &service.app.issuer.keys;
+    let secret = totp_rs::Secret::try_from_base32(&phone.secret).unwrap();
+    assert_eq!(*keys.unseal_totp(&phone.user.id, &row.sealed_secret).unwrap(), secret.as_bytes());
+    let refused = keys.unseal_totp(&bob.id, &row.sealed_secret).unwrap_err().to_string();
+    assert!(refused.contains("another key's"), "{refused}");
+}
+
+#[actix_rt::test]
+async fn an_operator_takes_a_lost_factor_away_and_the_sessions_with_it() {
+    let (service, phone) = service(&[]).await;
+    let login = service.password_and(&[("otp", &phone.code(&service, 0))]).await.assert_ok();
+    let token = service.mfa_token().await;
+    let place = Place::of(&service);
+    assert_eq!(place.run("users show alice --json").json()["totp"], true);
+    let reset = place.run("users reset-totp alice --json").json();
+    assert_eq!(reset, json!({ "id": phone.user.id, "reset": true }));
+    assert_eq!(place.run("users show alice --json").json()["totp"], false);
+    assert!(place.run("users reset-totp alice").assert(0).stderr.contains("had no second factor"));
+    place.run("users reset-totp nobody").assert(3);
+    service.refresh(login.text("refresh_token")).await.assert_error(400, "invalid_grant");
+    let code = ("recovery_code", phone.recovery_codes[0].as_str());
+    service.second_step(&token, code).await.assert_error(400, "invalid_grant");
+    assert_logged_in(service.password_and(&[]).await, &["pwd"]);
 }
