@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { launchChromium } from './support/browsers.js'
 import { page as blank, proxy } from './support/front.js'
-import { Process } from './support/process.js'
+import { Process, ROOT } from './support/process.js'
 import { PASSWORD, USERNAME } from './support/server.js'
 import { EXAMPLES, SAME_SITE, Site } from './support/site.js'
 import { Visitor, until } from './support/visitor.js'
@@ -114,7 +114,7 @@ function startService(site) {
     ORIGIN: site.app,
     ACCESS_COOKIE: '__Secure-access_token',
   }
-  const python = join(import.meta.dirname, '.venv/bin/python')
+  const python = join(ROOT, 'tests/browser/.venv/bin/python')
   const uvicorn = [python, '-m', 'uvicorn', '--app-dir', join(EXAMPLES, 'fastapi'), '--port', '0', 'main:app']
   return Process.start(uvicorn, { env }, /running on http:\/\/127\.0\.0\.1:(\d+)/)
 }

@@ -6,9 +6,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { Process } from './process.js'
+import { Process, ROOT } from './process.js'
 
-const BINARY = resolve(process.env.CHANCERY_BIN ?? `${import.meta.dirname}/../../../target/debug/chancery`)
+const BINARY = resolve(process.env.CHANCERY_BIN ?? join(ROOT, 'target/debug/chancery'))
 export const USERNAME = 'ada'
 export const PASSWORD = 'correct horse battery staple'
 

@@ -1,11 +1,12 @@
 // Pages and an issuer at the hosts of a test. Names under .localhost need no DNS. Browsers take app.example.localhost and
 // auth.example.localhost for one site (example.localhost), and app.localhost and auth.localhost for two.
 
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { Front, files, proxy } from './front.js'
+import { ROOT } from './process.js'
 import { Server } from './server.js'
 
-export const EXAMPLES = resolve(import.meta.dirname, '../../../examples')
+export const EXAMPLES = join(ROOT, 'examples')
 
 // Where Chancery is in each case, where its pages are, and the settings that this takes.
 export const SAME_ORIGIN = { app: 'example.localhost', auth: 'example.localhost', tls: true }
