@@ -22,7 +22,7 @@ const HEIGHTS: [(&str, u32); 11] = [
 ];
 
 /// Crates that only some modules may use.
-const RESERVED: [(&str, &[&str]); 18] = [
+const RESERVED: [(&str, &[&str]); 19] = [
     ("actix_web", &["http"]),
     ("actix_cors", &["http"]),
     ("diesel", &["store"]),
@@ -35,6 +35,7 @@ const RESERVED: [(&str, &[&str]); 18] = [
     ("argon2", &["accounts"]),
     ("bcrypt", &["accounts"]),
     ("sha_crypt", &["accounts"]),
+    ("zxcvbn", &["accounts"]),
     ("totp_rs", &["accounts"]),
     ("qrcode", &["accounts"]),
     ("csv", &["accounts"]),

@@ -2,6 +2,7 @@
 
 pub mod claims;
 pub mod clients;
+pub mod email;
 pub mod fitness;
 mod grant;
 pub mod hashes;

@@ -91,8 +91,8 @@ pub async fn create(store: &Store, new: NewUser, now: Timestamp) -> Result<User,
     Ok(user)
 }
 
-/// What a new user's name is looked up by.
-pub(super) fn key_of(name: &str) -> Result<String, String> {
+/// What a new user's name is looked up by, or why it cannot be one.
+pub fn key_of(name: &str) -> Result<String, String> {
     if Uuid::try_parse(name).is_ok() {
         return Err("a username must not look like a user's id (a UUID)".to_owned());
     }

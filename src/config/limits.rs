@@ -15,6 +15,10 @@ pub struct LimitSettings {
     pub address_attempts: u32,
     /// After how long one of `address_attempts` is forgiven.
     pub address_interval: Duration,
+    /// Accounts that one network may make at once; 0: any number.
+    pub sign_ups: u32,
+    /// After how long it may make one more.
+    pub sign_up_interval: Duration,
     /// The longest that the next guess at an account must wait.
     pub longest_delay: Duration,
 }
@@ -28,6 +32,8 @@ impl LimitSettings {
             account_attempts: reader.number("limits.account_attempts", 0, MOST).unwrap_or(0),
             address_attempts: reader.number("limits.address_attempts", 0, MOST).unwrap_or(0),
             address_interval: reader.duration("limits.address_interval", Duration::from_secs(1), DAY),
+            sign_ups: reader.number("limits.sign_ups", 0, MOST).unwrap_or(0),
+            sign_up_interval: reader.duration("limits.sign_up_interval", Duration::from_secs(1), DAY),
             longest_delay: reader.duration("limits.longest_delay", Duration::from_secs(2), DAY),
         }
     }

@@ -1,6 +1,7 @@
 //! Typed settings from four layers: built-in defaults (`docs/chancery.toml`, compiled in), a file, the environment,
 //! and command line flags. A leaf: it knows nothing of the rest. Every fault is reported at once.
 
+mod accounts;
 mod browser;
 mod database;
 mod issuer;
@@ -19,6 +20,7 @@ mod totp;
 
 use std::path::{Path, PathBuf};
 
+pub use accounts::AccountSettings;
 pub use browser::{BrowserSettings, SameSite};
 pub use database::DatabaseSettings;
 pub use issuer::IssuerSettings;
@@ -69,6 +71,8 @@ pub struct Settings {
     pub jwks: JwksSettings,
     /// Where metrics are served.
     pub metrics: MetricsSettings,
+    /// What people may do by themselves.
+    pub accounts: AccountSettings,
     /// Password hashing.
     pub password: PasswordSettings,
     /// Wrong guesses.
@@ -128,6 +132,7 @@ impl Settings {
             keys: KeySettings::read(&mut reader, &jwks),
             jwks,
             metrics: MetricsSettings::read(&mut reader),
+            accounts: AccountSettings::read(&mut reader),
             password: PasswordSettings::read(&mut reader),
             limits: LimitSettings::read(&mut reader),
             log: LogSettings::read(&mut reader),

@@ -1,19 +1,32 @@
 //! `/account`: what people see and change of their own account, as pages of theirs with the cookie of a login.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
-use super::browser::{LoggedIn, signed_out};
+use super::browser::{LoggedIn, origin, signed_out};
 use super::error::HttpError;
-use super::request::FormOrJson;
+use super::request::{FormOrJson, requester};
 use super::uncached;
 use crate::app::App;
+use crate::oauth::Door;
 
 /// `GET /account`.
 pub async fn show(app: Data<App>, login: LoggedIn) -> Result<HttpResponse, HttpError> {
     Ok(uncached(StatusCode::OK).json(app.issuer.account_info(login.0).await?))
+}
+
+/// `POST /account`: a form or JSON with `username`, `password` and perhaps `email`.
+pub async fn sign_up(
+    app: Data<App>,
+    request: HttpRequest,
+    body: FormOrJson,
+) -> Result<HttpResponse, HttpError> {
+    let settings = &app.issuer.settings;
+    origin::check(&request, &settings.browser)?;
+    let from = requester(&request, &settings.server, Door::Browser);
+    Ok(uncached(StatusCode::CREATED).json(app.issuer.sign_up(&body.0, &from).await?))
 }
 
 /// `PUT /account/password`: a form or JSON with `current_password` and `new_password`.

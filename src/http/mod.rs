@@ -100,7 +100,11 @@ fn browser_routes(config: &mut ServiceConfig, settings: &Settings) {
         .service(page(posted("/session/logout", post().to(browser::logout))))
         .service(page(fetched("/session", get().to(browser::session), head().to(browser::session))))
         .service(page(fetched("/session/csrf", get().to(browser::csrf), head().to(browser::csrf))))
-        .service(page(fetched("/account", get().to(account::show), head().to(account::show))))
+        .service(page(resource(
+            "/account",
+            "GET, HEAD, POST",
+            [get().to(account::show), head().to(account::show), post().to(account::sign_up)],
+        )))
         .service(page(resource("/account/password", "PUT", [put().to(account::change_password)])))
         .service(page(resource(
             "/account/sessions",

@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::accounts::lockout::{Denied, Limit};
-use crate::accounts::password::HashError;
+use crate::accounts::password::{HashError, Weakness};
 use crate::keys::KeyError;
 use crate::store::StoreError;
 
@@ -57,6 +57,9 @@ pub enum OAuthError {
     /// A page that may not, or does not show that it may.
     #[error("access_denied: {0}")]
     AccessDenied(&'static str),
+    /// A new password is too short or too easy to guess.
+    #[error("weak_password")]
+    WeakPassword(Weakness),
     /// There is none of this name.
     #[error("not_found: {0}")]
     NotFound(&'static str),
@@ -145,6 +148,7 @@ impl OAuthError {
             Self::InvalidTarget => "invalid_target",
             Self::InvalidToken(_) => "invalid_token",
             Self::AccessDenied(_) => "access_denied",
+            Self::WeakPassword(_) => "weak_password",
             Self::NotFound(_) => "not_found",
             Self::Conflict { code, .. } => code,
             Self::TooManyRequests { .. } => "too_many_requests",
@@ -182,6 +186,8 @@ impl OAuthError {
             Self::InvalidTarget => "the resource is not one of the client's audiences",
             Self::InvalidToken(Reason::Missing) => "no bearer token is given",
             Self::InvalidToken(_) => "the access token is invalid, expired or revoked",
+            Self::WeakPassword(weakness) => weakness.as_str(),
+            Self::TooManyRequests { limit: Limit::SignUp, .. } => "too many sign-ups; try again later",
             Self::TooManyRequests { .. } => "too many wrong attempts; try again later",
             Self::Unavailable(_) => "a needed part is busy or unavailable; try again",
             Self::Internal(_) => "an internal error",
@@ -220,6 +226,12 @@ impl From<Denied> for OAuthError {
             Denied::Locked { limit, retry_after } => Self::TooManyRequests { limit, retry_after },
             Denied::Busy => Self::Unavailable(denied.to_string()),
         }
+    }
+}
+
+impl From<Weakness> for OAuthError {
+    fn from(weakness: Weakness) -> Self {
+        Self::WeakPassword(weakness)
     }
 }
 

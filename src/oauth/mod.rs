@@ -25,7 +25,7 @@ mod userinfo;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use account::{AccountInfo, OwnSession};
+pub use account::{AccountInfo, NewAccount, OwnSession};
 pub use browser::{SessionInfo, SignedIn};
 pub use error::{OAuthError, Reason};
 pub use form::Form;

@@ -120,3 +120,28 @@ async fn of_two_password_changes_at_once_one_is_made() {
     let password = if one.status == 200 { "the first of two" } else { NEW };
     service.sign_in_with(password).await.assert_ok();
 }
+
+#[actix_rt::test]
+async fn a_new_password_must_be_no_weak_one() {
+    let service = Service::browser(&[]).await;
+    let tab = Tab::of(&service.sign_in().await.assert_ok());
+    for weak in ["short", "password1", "alice@example.com"] {
+        service.change_password(&tab, PASSWORD, weak).await.assert_error(400, "weak_password");
+    }
+    service.sign_in().await.assert_ok();
+}
+
+#[actix_rt::test]
+async fn a_login_with_the_old_password_beside_its_change_leaves_no_session() {
+    for _ in 0..5 {
+        let service = Service::browser(&[]).await;
+        let tab = Tab::of(&service.sign_in().await.assert_ok());
+        let (changed, login) = join(service.change_password(&tab, PASSWORD, NEW), service.sign_in()).await;
+        changed.assert_ok();
+        if login.status == 200 {
+            assert_signed_out(&service.page("GET", "/session", &Tab::of(&login)).await);
+        } else {
+            login.assert_error(400, "invalid_grant");
+        }
+    }
+}

@@ -33,6 +33,7 @@ mod rotation_simulation;
 mod scopes_and_resources;
 mod second_factor;
 mod session_model;
+mod sign_up;
 mod store;
 mod support;
 mod totp;

@@ -4,6 +4,7 @@
 //! counted like others. A refused guess is not looked at, be it right or wrong.
 
 mod attempt;
+mod limit;
 mod metrics;
 mod policy;
 mod table;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use attempt::Attempt;
 use attempt::admit;
+pub use limit::Limit;
 pub use metrics::LockoutMetrics;
 use policy::{Counts, Policy};
 use sha2::{Digest, Sha256};
@@ -58,63 +60,6 @@ pub enum Denied {
 enum Refusal {
     Busy,
     Wait(Duration),
-}
-
-/// What wrong guesses are counted for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
-    /// All accounts, from one network.
-    Network,
-    /// One account, from one network.
-    AccountFromNetwork,
-    /// One account, from everywhere.
-    Account,
-    /// One client, from one network.
-    Client,
-    /// The password that is asked for again, in one session.
-    Confirmation,
-    /// The codes of one user, from one network.
-    CodeFromNetwork,
-    /// The codes of one user, from everywhere.
-    Code,
-}
-
-impl Limit {
-    const ALL: [Self; 7] = [
-        Self::Network,
-        Self::AccountFromNetwork,
-        Self::Account,
-        Self::Client,
-        Self::Confirmation,
-        Self::CodeFromNetwork,
-        Self::Code,
-    ];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Network => "network",
-            Self::AccountFromNetwork => "account_from_network",
-            Self::Account => "account",
-            Self::Client => "client",
-            Self::Confirmation => "confirmation",
-            Self::CodeFromNetwork => "code_from_network",
-            Self::Code => "code",
-        }
-    }
-}
-
-impl std::fmt::Display for Limit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Network => "from this network",
-            Self::AccountFromNetwork => "at this account from this network",
-            Self::Account => "at this account",
-            Self::Client => "at this client's secret from this network",
-            Self::Confirmation => "in this session",
-            Self::CodeFromNetwork => "at this user's codes from this network",
-            Self::Code => "at this user's codes",
-        })
-    }
 }
 
 /// Counts wrong guesses; clones share the counts.
@@ -207,18 +152,14 @@ impl Lockout {
     /// random bits, which nobody guesses, and another instance of the client may be the one that errs. For the same
     /// reason each instance of the issuer counts by itself.
     pub async fn count_wrong_secret(&self, client: &str, from: IpAddr) -> Result<(), Denied> {
-        let Some(policy) = self.0.policy(Limit::Client) else { return Ok(()) };
-        let (key, now) = (key(Limit::Client, &[client, &network(from)]), self.0.clock.now());
-        let count = |tally: &Tally, policy| match tally.admit(policy, now) {
-            (tally, Admission::Admitted(since)) => (tally.settle(Verdict::Wrong, since, policy, now), None),
-            (tally, Admission::Refused(wait)) => (tally, Some(wait)),
-            // None is ever left unsettled.
-            (tally, Admission::Busy) => (tally, None),
-        };
-        match self.0.clients.change(&key, policy, count).await {
-            Some(wait) => Err(self.0.locked(Limit::Client, wait)),
-            None => Ok(()),
-        }
+        let key = key(Limit::Client, &[client, &network(from)]);
+        self.0.count(&self.0.clients, Limit::Client, key).await
+    }
+
+    /// Counts a new account that is asked for, whatever comes of it.
+    pub async fn count_sign_up(&self, from: IpAddr) -> Result<(), Denied> {
+        let key = key(Limit::SignUp, &[&network(from)]);
+        self.0.count(&self.0.table, Limit::SignUp, key).await
     }
 }
 
@@ -234,8 +175,25 @@ impl Shared {
             // A right guess ends no row: strangers would learn from it that there was one.
             Limit::Account | Limit::Code => (account_attempts, long, Counts::All),
             Limit::Network => (address_attempts, short, Counts::All),
+            Limit::SignUp => (self.settings.sign_ups, self.settings.sign_up_interval, Counts::All),
         };
         (attempts > 0).then_some(Policy { attempts, interval, counts })
+    }
+
+    /// Counts what is judged without being looked at, and is over at once.
+    async fn count(&self, table: &Table, limit: Limit, key: Key) -> Result<(), Denied> {
+        let Some(policy) = self.policy(limit) else { return Ok(()) };
+        let now = self.clock.now();
+        let count = |tally: &Tally, policy| match tally.admit(policy, now) {
+            (tally, Admission::Admitted(since)) => (tally.settle(Verdict::Wrong, since, policy, now), None),
+            (tally, Admission::Refused(wait)) => (tally, Some(wait)),
+            // None is ever left unsettled.
+            (tally, Admission::Busy) => (tally, None),
+        };
+        match table.change(&key, policy, count).await {
+            Some(wait) => Err(self.locked(limit, wait)),
+            None => Ok(()),
+        }
     }
 
     fn locked(&self, limit: Limit, retry_after: Duration) -> Denied {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::input::{PasswordSource, claims, scopes};
 use super::{Admin, Failure, output};
-use crate::accounts::password::{Hasher, Password};
+use crate::accounts::password::{Hasher, Password, PasswordPolicy};
 use crate::accounts::users::{self, NewUser};
 use crate::accounts::{ExtraClaims, User, second_factor};
 
@@ -118,7 +118,9 @@ impl Users {
             }
             Self::SetPassword { user: named, password } => {
                 let user = users::find(store, &named.name).await?;
-                let hash = hash(admin, password.read()?).await?;
+                let password = password.read()?;
+                warn_if_weak(admin, &password, &user.username, user.email.as_deref());
+                let hash = hash(admin, password).await?;
                 users::set_password(store, &user, hash, now).await?;
                 changed(admin, &named, "given a new password, and all sessions are closed").await
             }
@@ -148,16 +150,27 @@ impl Users {
 
 impl Create {
     async fn run(self, admin: &Admin) -> Result<(), Failure> {
+        let password = self.password.read()?;
+        warn_if_weak(admin, &password, &self.name, self.email.as_deref());
         let new = NewUser {
             username: self.name,
             email: self.email,
             scopes: scopes(&self.scope)?,
             claims: self.claims.unwrap_or_default(),
-            password_hash: hash(admin, self.password.read()?).await?,
+            password_hash: hash(admin, password).await?,
         };
         let user = users::create(&admin.store, new, admin.clock.now()).await?;
         eprintln!("User {} is created.", user.username);
         output::object(&describe(&user), self.json)
+    }
+}
+
+/// An operator may set what users may not choose.
+fn warn_if_weak(admin: &Admin, password: &Password, username: &str, email: Option<&str>) {
+    let policy = PasswordPolicy::of(&admin.settings.accounts);
+    let names: Vec<_> = std::iter::once(username).chain(email).map(ToOwned::to_owned).collect();
+    if let Err(weakness) = policy.check(password, &names) {
+        eprintln!("Warning: {weakness}.");
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod cookies;
 mod logged_in;
-mod origin;
+pub mod origin;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::SET_COOKIE;

@@ -1,13 +1,15 @@
 //! What people see and change of their own account, in a browser that they are logged in with.
 
 mod sessions;
+mod sign_up;
 
 use serde::Serialize;
 pub use sessions::OwnSession;
+pub use sign_up::NewAccount;
 
 use super::logged_in::if_held;
 use super::{Form, Issuer, LoggedIn, OAuthError};
-use crate::accounts::password::Password;
+use crate::accounts::password::{Password, PasswordPolicy};
 use crate::accounts::{second_factor, self_service};
 
 /// What the user may know of the account.
@@ -40,8 +42,10 @@ impl Issuer {
     pub async fn change_password(&self, login: &LoggedIn, form: &Form) -> Result<(), OAuthError> {
         let current = form.require("current_password")?;
         let new = Password::parse(form.require("new_password")?).map_err(OAuthError::InvalidRequest)?;
+        PasswordPolicy::of(&self.settings.accounts).check_length(&new)?;
         let confirmation = self.confirm_password(login, current).await?;
-        let hash = self.passwords.hash(new).await?;
+        let names = std::iter::once(login.user.username.clone()).chain(login.user.email.clone()).collect();
+        let hash = self.hash_new(new, names).await?;
         let store = self.store.unreserved();
         if_held(self_service::change_password(&store, confirmation, hash, self.clock.now()).await?)?;
         tracing::info!(
