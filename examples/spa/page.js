@@ -1,4 +1,4 @@
-// The page around session.js: a login form, or who is logged in.
+// The page around session.js: a login form, one for the code of a second factor, or who is logged in.
 
 import { Session } from './session.js'
 
@@ -7,9 +7,11 @@ const api = `${issuer}/userinfo` // in place of your own API: it takes the same 
 
 const element = (id) => document.getElementById(id)
 const session = new Session(issuer, show)
+let mfaToken // of a password that was right, and that a code must follow
 
 function show(user) {
   element('login').hidden = user !== null
+  element('code').hidden = true
   element('account').hidden = user === null
   element('username').textContent = user?.username ?? ''
   element('answer').textContent = ''
@@ -27,7 +29,20 @@ async function attempt(action) {
 
 async function logIn() {
   const form = element('login')
-  await session.login(Object.fromEntries(new FormData(form)))
+  try {
+    await session.login(Object.fromEntries(new FormData(form)))
+  } catch (error) {
+    if (error.code !== 'mfa_required') throw error
+    mfaToken = error.answer.mfa_token
+    form.hidden = true
+    element('code').hidden = false
+  }
+  form.reset()
+}
+
+async function sendCode() {
+  const form = element('code')
+  await session.login({ mfa_token: mfaToken, otp: new FormData(form).get('otp') })
   form.reset()
 }
 
@@ -36,10 +51,15 @@ async function callApi() {
   element('answer').textContent = JSON.stringify(await answer.json(), null, 2)
 }
 
-element('login').addEventListener('submit', (event) => {
-  event.preventDefault()
-  attempt(logIn)
-})
+function onSubmit(id, action) {
+  element(id).addEventListener('submit', (event) => {
+    event.preventDefault()
+    attempt(action)
+  })
+}
+
+onSubmit('login', logIn)
+onSubmit('code', sendCode)
 element('call').addEventListener('click', () => attempt(callApi))
 element('logout').addEventListener('click', () => attempt(() => session.logout()))
 

@@ -52,10 +52,15 @@ export class Tab {
     await this.loginForm.or(this.account).waitFor()
   }
 
-  async logIn(password = PASSWORD) {
+  // Sends the login form.
+  async fillIn(password) {
     await this.page.getByLabel('Username').fill(USERNAME)
     await this.page.getByLabel('Password').fill(password)
     await this.page.getByRole('button', { name: 'Log in' }).click()
+  }
+
+  async logIn(password = PASSWORD) {
+    await this.fillIn(password)
     await this.account.or(this.page.locator('#problem:not(:empty)')).waitFor()
   }
 
