@@ -3,7 +3,7 @@
 
 import axios from 'axios'
 
-const issuer = document.querySelector('meta[name=issuer]').content
+const issuer = globalThis.document?.querySelector('meta[name=issuer]').content // none on a server, which calls nobody
 
 let accessToken
 let csrfToken
