@@ -1,6 +1,8 @@
 //! What people see and change of their own account.
 
+use chancery::accounts::self_service::{self, Confirmation};
 use chancery::accounts::users;
+use chancery::tokens::SessionId;
 use futures_util::future::join;
 use serde_json::json;
 
@@ -144,4 +146,22 @@ async fn a_login_with_the_old_password_beside_its_change_leaves_no_session() {
             login.assert_error(400, "invalid_grant");
         }
     }
+}
+
+#[actix_rt::test]
+async fn nothing_is_changed_for_a_session_that_was_ended_or_a_password_that_was_changed_meanwhile() {
+    let service = Service::browser(&[]).await;
+    let store = service.store();
+    let tab = Tab::of(&service.sign_in().await.assert_ok());
+    let info = service.page("GET", "/session", &tab).await.assert_ok();
+    let (user, sid) = (info.text("sub").to_owned(), SessionId::parse(info.text("sid")).unwrap());
+    let find = |id: String| store.read(move |conn| chancery::store::users::find(conn, &id));
+    let password_hash = find(user.clone()).await.unwrap().unwrap().password_hash;
+    let given = Confirmation { user: user.clone(), session: sid.as_bytes().to_vec(), password_hash };
+    let other = Confirmation { password_hash: "another".to_owned(), ..given.clone() };
+    assert!(!self_service::delete(store, other, service.now()).await.unwrap());
+    service.page("POST", "/session/logout", &tab).await.assert_ok();
+    assert!(!self_service::delete(store, given.clone(), service.now()).await.unwrap());
+    assert!(!self_service::change_password(store, given, "x".to_owned(), service.now()).await.unwrap());
+    service.sign_in().await.assert_ok();
 }
