@@ -1,9 +1,9 @@
 // Debian's Chromium and Firefox, without a window.
 
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { chromium, firefox } from 'playwright-core'
+import { temporaryFolder } from './process.js'
 
 const CHROMIUM = {
   executablePath: '/usr/bin/chromium',
@@ -17,18 +17,13 @@ export function launchChromium() {
   return chromium.launch(CHROMIUM)
 }
 
-// An ordinary window, of a user who lets third-party cookies be or refuses them; `close` ends it.
+// An ordinary window, of a user who lets third-party cookies be or refuses them.
 export async function launchProfile({ thirdPartyCookies }) {
-  const folder = await mkdtemp(join(tmpdir(), 'chancery-browser-'))
+  const folder = await temporaryFolder()
   const profile = { cookie_controls_mode: thirdPartyCookies ? 0 : 1, block_third_party_cookies: !thirdPartyCookies }
   await mkdir(join(folder, 'Default'))
   await writeFile(join(folder, 'Default', 'Preferences'), JSON.stringify({ profile }))
-  const context = await chromium.launchPersistentContext(folder, { ...CHROMIUM, ignoreHTTPSErrors: true })
-  const close = async () => {
-    await context.close()
-    await rm(folder, { recursive: true, maxRetries: 10 }) // its last processes may still be writing
-  }
-  return { context, close }
+  return chromium.launchPersistentContext(folder, { ...CHROMIUM, ignoreHTTPSErrors: true })
 }
 
 // Over WebDriver BiDi, which is what an unpatched Firefox speaks.

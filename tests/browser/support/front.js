@@ -3,12 +3,12 @@
 
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import http from 'node:http'
 import https from 'node:https'
-import { tmpdir } from 'node:os'
 import { extname, join, normalize } from 'node:path'
 import { promisify } from 'node:util'
+import { temporaryFolder } from './process.js'
 
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css' }
 
@@ -104,12 +104,10 @@ async function notFound(_, response) {
 
 // One that nobody trusts: browsers are told to take it.
 async function certificate() {
-  const folder = await mkdtemp(join(tmpdir(), 'chancery-browser-'))
+  const folder = await temporaryFolder()
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
   const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
   const subject = ['-subj', '/CN=browser tests', '-addext', 'subjectAltName=DNS:*.example.localhost', '-days', '2']
   await promisify(execFile)('openssl', [...request, ...subject, '-keyout', key, '-out', cert])
-  const pair = { key: await readFile(key), cert: await readFile(cert) }
-  await rm(folder, { recursive: true })
-  return pair
+  return { key: await readFile(key), cert: await readFile(cert) }
 }

@@ -2,11 +2,9 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { Process, ROOT } from './process.js'
+import { Process, ROOT, temporaryFolder } from './process.js'
 
 const BINARY = resolve(process.env.CHANCERY_BIN ?? join(ROOT, 'target/debug/chancery'))
 export const USERNAME = 'ada'
@@ -16,27 +14,22 @@ export class Server {
   // With these settings, by their names in docs/chancery.toml; a user, and the public client `web` of the pages.
   static async start(settings) {
     const server = new Server()
-    server.folder = await mkdtemp(join(tmpdir(), 'chancery-browser-'))
+    const folder = await temporaryFolder()
     const env = environment({
-      'database.url': `sqlite://${server.folder}/chancery.db`,
-      'keys.master_key_file': `${server.folder}/master.key`,
+      'database.url': `sqlite://${folder}/chancery.db`,
+      'keys.master_key_file': `${folder}/master.key`,
       'server.bind': '127.0.0.1:0',
       'server.drain_time': '0s',
       'log.format': 'json',
       'browser.client': 'web',
       ...settings,
     })
-    server.options = { cwd: server.folder, env }
-    try {
-      await server.cli(['users', 'create', USERNAME, '--password-stdin'], PASSWORD)
-      const grants = ['--grant', 'password', '--grant', 'refresh_token', '--scope', 'read write']
-      await server.cli(['clients', 'create', '--id', 'web', '--public', ...grants])
-      const listening = /"message":"listening","address":"[^"]*:(\d+)"/
-      server.process = await Process.start([BINARY, 'serve'], server.options, listening)
-    } catch (error) {
-      await server.stop()
-      throw error
-    }
+    server.options = { cwd: folder, env }
+    await server.cli(['users', 'create', USERNAME, '--password-stdin'], PASSWORD)
+    const grants = ['--grant', 'password', '--grant', 'refresh_token', '--scope', 'read write']
+    await server.cli(['clients', 'create', '--id', 'web', '--public', ...grants])
+    const listening = /"message":"listening","address":"[^"]*:(\d+)"/
+    server.process = await Process.start([BINARY, 'serve'], server.options, listening)
     return server
   }
 
@@ -65,9 +58,8 @@ export class Server {
     return sessions.find((session) => session.id === sid)
   }
 
-  async stop() {
-    await this.process?.stop()
-    await rm(this.folder, { recursive: true })
+  stop() {
+    return this.process.stop()
   }
 }
 

@@ -6,20 +6,17 @@ import { PASSWORD, USERNAME } from './server.js'
 export class Visitor {
   // In a private window.
   static async to(site, browser) {
-    const context = await browser.newContext({ ignoreHTTPSErrors: true })
-    return new Visitor(site, context, () => context.close())
+    return new Visitor(site, await browser.newContext({ ignoreHTTPSErrors: true }))
   }
 
   // In an ordinary window.
   static async withProfile(site, choice) {
-    const { context, close } = await launchProfile(choice)
-    return new Visitor(site, context, close)
+    return new Visitor(site, await launchProfile(choice))
   }
 
-  constructor(site, context, leave) {
+  constructor(site, context) {
     this.site = site
     this.context = context
-    this.leave = leave
     context.setDefaultTimeout(15_000)
   }
 
@@ -35,6 +32,10 @@ export class Visitor {
   async cookies() {
     const cookies = await this.context.cookies()
     return cookies.map(({ name, value, httpOnly, secure, sameSite }) => ({ name, value, httpOnly, secure, sameSite }))
+  }
+
+  leave() {
+    return this.context.close()
   }
 }
 
