@@ -53,6 +53,9 @@ impl Dev {
         let app = App::open(settings, clock).await?;
         make_demo_accounts(&app).await?;
         print_lines(address, &file);
+        if app.issuer.settings.browser.client.is_some() {
+            println!("Your account, in a browser: http://{address}/account/");
+        }
         serve(app, port).await
     }
 }
@@ -77,6 +80,7 @@ fn write_settings(folder: &Path) -> Result<PathBuf, Failure> {
         let settings = format!(
             "# Written by `chancery dev`; yours to change. docs/chancery.toml explains every key.\n\
              [database]\nurl = {}\n\n[keys]\nmaster_key_file = {}\n\n[oauth]\ndefault_client = \"{NAME}\"\n\n\
+             [browser]\nclient = \"{NAME}\"\ninsecure_cookies = true # over http\n\n\
              [log]\nfilter = \"warn\"\n",
             text(format!("sqlite://{}", folder.join("chancery.db").display())),
             text(folder.join("master.key").display().to_string()),

@@ -1,16 +1,12 @@
 //! What verifiers and client libraries fetch: the JWKS (RFC 7517) and the authorization server metadata (RFC 8414,
 //! at OpenID Connect's path too). Served from memory, cacheable, open to every origin.
 
-use actix_web::http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, EntityTag, Header, IfNoneMatch,
-};
+use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
+use super::etag;
 use crate::app::App;
 use crate::config::Algorithm;
 use crate::oauth;
@@ -55,12 +51,11 @@ pub async fn jwks(app: Data<App>, request: HttpRequest) -> HttpResponse {
 /// `GET /.well-known/oauth-authorization-server` and `GET /.well-known/openid-configuration`
 pub async fn metadata(app: Data<App>, request: HttpRequest) -> HttpResponse {
     let body = describe(&app.issuer.url, &app.issuer.keys.ring().algorithms());
-    let etag = format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&body)));
-    document(&app, &request, &body, &etag)
+    document(&app, &request, &body, &etag::of(&body))
 }
 
 fn document(app: &App, request: &HttpRequest, body: &str, etag: &str) -> HttpResponse {
-    let unchanged = is_known(request, etag);
+    let unchanged = etag::is_known(request, etag);
     let mut response = if unchanged { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     let max_age = app.issuer.settings.jwks.max_age.as_secs();
     response
@@ -71,17 +66,4 @@ fn document(app: &App, request: &HttpRequest, body: &str, etag: &str) -> HttpRes
         return response.finish();
     }
     response.insert_header((CONTENT_TYPE, "application/json")).body(body.to_owned())
-}
-
-/// Whether `If-None-Match` names what we have (RFC 9110 section 13.1.2).
-fn is_known(request: &HttpRequest, etag: &str) -> bool {
-    if !request.headers().contains_key(IfNoneMatch::name()) {
-        return false;
-    }
-    let ours = EntityTag::new_strong(etag.trim_matches('"').to_owned());
-    match IfNoneMatch::parse(request) {
-        Ok(IfNoneMatch::Any) => true,
-        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|tag| tag.weak_eq(&ours)),
-        Err(_) => false,
-    }
 }

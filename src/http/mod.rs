@@ -2,12 +2,14 @@
 //! is in `oauth`.
 
 mod account;
+mod account_page;
 mod address;
 mod browser;
 mod cors;
 mod discovery;
 mod drain;
 mod error;
+mod etag;
 mod introspect;
 mod log;
 mod metrics;
@@ -124,7 +126,8 @@ fn browser_routes(config: &mut ServiceConfig, settings: &Settings) {
         )))
         .service(page(posted("/account/totp/confirm", post().to(totp::confirm))))
         .service(page(posted("/account/totp/recovery-codes", post().to(totp::recovery_codes))))
-        .service(page(posted("/account/totp/disable", post().to(totp::disable))));
+        .service(page(posted("/account/totp/disable", post().to(totp::disable))))
+        .configure(|config| account_page::routes(config, &settings.accounts));
 }
 
 fn posted(path: &str, handler: Route) -> Resource {

@@ -4,6 +4,7 @@
 
 mod account;
 mod account_deletion;
+mod account_page;
 mod account_sessions;
 mod accounts;
 mod backend;

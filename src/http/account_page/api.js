@@ -1,0 +1,41 @@
+// Chancery's routes for pages. The session is in an HttpOnly cookie; what shows that a request is this page's own is here.
+
+const BASE = new URL('../', import.meta.url)
+let csrfToken
+
+// An answer that is no success.
+export class Refused extends Error {
+  constructor(response, answer) {
+    super(explain(response, answer))
+    this.code = answer.error
+    this.mfaToken = answer.mfa_token
+  }
+}
+
+// The JSON that a route answers.
+export async function call(method, path, body) {
+  const headers = { 'Content-Type': 'application/json' }
+  if (csrfToken) headers['X-CSRF-Token'] = csrfToken
+  const request = { method, headers, body: body && JSON.stringify(body), cache: 'no-store' }
+  const response = await fetch(new URL(path, BASE), request).catch(() => {
+    throw new Error('There is no connection. Try again.')
+  })
+  const answer = await response.json().catch(() => ({}))
+  if (!response.ok) throw new Refused(response, answer)
+  csrfToken = answer.csrf_token ?? csrfToken
+  return answer
+}
+
+function explain(response, { error, error_description: description }) {
+  if (error === 'too_many_requests') {
+    return `Too many wrong attempts. Try again in ${duration(Number(response.headers.get('Retry-After')))}.`
+  }
+  if (response.status >= 500) return 'This does not work just now. Try again in a moment.'
+  if (!description) return `Something went wrong (${response.status}).`
+  return `${description[0].toUpperCase()}${description.slice(1)}.`
+}
+
+function duration(seconds) {
+  const [count, unit] = seconds < 90 ? [seconds || 1, 'second'] : [Math.ceil(seconds / 60), 'minute']
+  return new Intl.NumberFormat('en', { style: 'unit', unit, unitDisplay: 'long' }).format(count)
+}
