@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { Authenticator } from './support/authenticator.js'
 import { launchChromium } from './support/browsers.js'
 import { PASSWORD, USERNAME } from './support/server.js'
 import { SAME_SITE, Site } from './support/site.js'
-import { totp } from './support/totp.js'
 import { Visitor } from './support/visitor.js'
 
 describe('a login with a second factor', () => {
@@ -25,8 +25,9 @@ describe('a login with a second factor', () => {
     test.after(() => visitor.leave())
     const tab = await visitor.tab()
     await tab.logIn()
-    const { secret } = await tab.page.evaluate(post, { issuer: site.issuer, path: '/account/totp', password: PASSWORD })
-    const used = totp(secret)
+    const { uri } = await tab.page.evaluate(post, { issuer: site.issuer, path: '/account/totp', password: PASSWORD })
+    const app = new Authenticator(uri)
+    const used = await app.code()
     await tab.page.evaluate(post, { issuer: site.issuer, path: '/account/totp/confirm', otp: used })
     await tab.logOut()
 
@@ -38,7 +39,7 @@ describe('a login with a second factor', () => {
     await tab.page.locator('#problem:not(:empty)').waitFor()
     assert.equal(await tab.isLoggedIn(), false)
     assert.deepEqual(await visitor.cookies(), [])
-    await code.fill(totp(secret, 1))
+    await code.fill(await app.code(1))
     await goOn.click()
     await tab.account.waitFor()
     assert.equal((await tab.callApi()).preferred_username, USERNAME)

@@ -1,16 +1,11 @@
-// Somebody at the account page, with an authenticator app.
+// Somebody at the account page.
 
 import assert from 'node:assert/strict'
 import { AxeBuilder } from '@axe-core/playwright'
 import jsQR from 'jsqr'
-import { URI } from 'otpauth'
 import { PNG } from 'pngjs'
+import { Authenticator } from './authenticator.js'
 import { PASSWORD, USERNAME } from './server.js'
-import { until } from './visitor.js'
-
-const STEP = 30_000
-// What must be left of a step for the codes around it to be good until they are typed.
-const ENOUGH = 10_000
 
 export class AccountPage {
   complaints = []
@@ -94,17 +89,5 @@ export class AccountPage {
 
   leave() {
     return this.context.close()
-  }
-}
-
-export class Authenticator {
-  constructor(uri) {
-    this.totp = URI.parse(uri)
-  }
-
-  // Of this step, the one before (-1) or the one after (1): all three are taken.
-  async code(step = 0) {
-    await until(() => Date.now() % STEP < STEP - ENOUGH, 'a step has begun')
-    return this.totp.generate({ timestamp: Date.now() + step * STEP })
   }
 }
