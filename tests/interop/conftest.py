@@ -243,5 +243,6 @@ def pytest_sessionfinish() -> None:
 def pytest_runtest_makereport() -> Iterator[None]:
     report: pytest.TestReport = yield
     if report.failed:
-        report.sections += [(f"log of process {one.popen.pid}", one.log.read_text()[-4000:]) for one in started]
+        logs = [(one.popen.pid, one.log) for one in started if one.log.exists()]
+        report.sections += [(f"log of process {pid}", log.read_text()[-4000:]) for pid, log in logs]
     return report

@@ -87,12 +87,15 @@ impl Connection {
 
     fn receive(&mut self) -> Result<()> {
         let mut buffer = [0; 4096];
-        match self.stream.read(&mut buffer)? {
-            0 => Err(ErrorKind::UnexpectedEof.into()),
-            count => {
+        match self.stream.read(&mut buffer) {
+            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
                 self.received.extend_from_slice(&buffer[..count]);
                 Ok(())
             }
+            // A read with a timeout is not taken up again when the process was frozen and thawed (signal(7)).
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
+            Err(error) => Err(error),
         }
     }
 }
