@@ -93,13 +93,15 @@ pub async fn create(store: &Store, new: NewUser, now: Timestamp) -> Result<User,
 
 /// What a new user's name is looked up by, or why it cannot be one.
 pub fn key_of(name: &str) -> Result<String, String> {
-    if Uuid::try_parse(name).is_ok() {
-        return Err("a username must not look like a user's id (a UUID)".to_owned());
-    }
-    username::canonical(name).ok_or_else(|| {
+    let key = username::canonical(name).ok_or_else(|| {
         "a username has 1 to 255 letters, digits and printable ASCII signs, and no space (RFC 8265)"
             .to_owned()
-    })
+    })?;
+    // The canonical form: wide digits are digits there.
+    if Uuid::try_parse(&key).is_ok() {
+        return Err("a username must not look like a user's id (a UUID)".to_owned());
+    }
+    Ok(key)
 }
 
 /// Everybody, by name.

@@ -2,7 +2,8 @@
 //! parsers replace broken bytes, which would make different passwords the same. Pages may send the same as JSON.
 
 use percent_encoding::percent_decode;
-use serde_json::{Map, Value};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 
 use super::OAuthError;
 
@@ -32,9 +33,9 @@ impl Form {
     /// Reads a JSON object of texts; a parameter that may come several times may be a list of them.
     pub fn parse_json(body: &[u8]) -> Result<Self, OAuthError> {
         let fault = || OAuthError::InvalidRequest("the body must be a JSON object of texts".to_owned());
-        let object: Map<String, Value> = serde_json::from_slice(body).map_err(|_| fault())?;
+        let Members(members) = serde_json::from_slice(body).map_err(|_| fault())?;
         let mut form = Self::default();
-        for (name, value) in object {
+        for (name, value) in members {
             let values = match value {
                 Value::Array(values) => values,
                 value => vec![value],
@@ -83,6 +84,31 @@ impl Form {
     }
 }
 
+/// The members of a JSON object, repeated ones, too: the usual maps keep one of them.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Vec<(String, Value)>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Members).map(Self)
+    }
+}
+
 /// Decodes one name or value of a form: `+` is a space, `%41` is an `A`.
 fn decode(text: &[u8]) -> Result<String, OAuthError> {
     let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
@@ -108,6 +134,15 @@ mod tests {
         let form = Form::parse(b"resource=x&resource=y&a=").unwrap();
         assert_eq!(form.all("resource").collect::<Vec<_>>(), ["x", "y"]);
         assert_eq!(form.get("a"), None);
+    }
+
+    #[test]
+    fn a_member_of_json_given_twice_is_refused_but_for_resource() {
+        assert!(Form::parse_json(br#"{"a":"1","a":"2"}"#).is_err());
+        assert!(Form::parse_json(br#"{"a":"1","\u0061":"2"}"#).is_err());
+        let form = Form::parse_json(br#"{"resource":"x","resource":["y"],"a":""}"#).unwrap();
+        assert_eq!(form.all("resource").collect::<Vec<_>>(), ["x", "y"]);
+        assert!(Form::parse_json(b"[]").is_err() && Form::parse_json(br#"{"a":1}"#).is_err());
     }
 
     #[test]

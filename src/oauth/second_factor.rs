@@ -63,7 +63,8 @@ impl Issuer {
             Code::Otp(otp) => {
                 let secret = self.keys.unseal_totp(&row.user_id, &row.sealed_secret)?;
                 let step = TotpSecret::from_bytes(secret).step_of(otp.expose_secret(), self.clock.now());
-                Ok(step.filter(|step| *step > row.last_step).map(Factor::Step))
+                let is_new = |step: &i64| *step > row.last_step;
+                Ok(step.filter(is_new).map(|step| Factor::Step { step, confirmed_at: row.confirmed_at }))
             }
             Code::Recovery(text) => {
                 let Some(code) = RecoveryCode::parse(text.expose_secret()) else { return Ok(None) };

@@ -67,7 +67,9 @@ impl Issuer {
             return Err(ALREADY_ON);
         }
         let Proof { factor, attempt } = self.judge_code(&store, &row, &name, &code, from).await?;
-        let Factor::Step(step) = factor else { return Err(OAuthError::InvalidGrant(Reason::WrongCode)) };
+        let Factor::Step { step, .. } = factor else {
+            return Err(OAuthError::InvalidGrant(Reason::WrongCode));
+        };
         let (session, codes) = (login.session.id.as_bytes().to_vec(), RecoveryCode::generate());
         made(second_factor::confirm(&store, row, session, step, &codes, self.clock.now()).await?)?;
         attempt.succeed().await;

@@ -57,10 +57,18 @@ pub fn confirm(conn: &mut Conn, seen: &TotpRow, step: i64, now: i64) -> Result<b
     Ok(diesel::update(proposed).set(change).execute(conn)? == 1)
 }
 
-/// Spends a step, and with it all before it; false when it is spent already, or there is nothing to spend.
-pub fn spend_step(conn: &mut Conn, user_id: &str, step: i64) -> Result<bool, StoreError> {
-    let unspent =
-        totp::table.find(user_id).filter(totp::confirmed_at.is_not_null()).filter(totp::last_step.lt(step));
+/// Spends a step of the app that was confirmed then, and with it all before it; false when it is spent already, or that
+/// app is not the user's any more.
+pub fn spend_step(
+    conn: &mut Conn,
+    user_id: &str,
+    step: i64,
+    confirmed_at: Option<i64>,
+) -> Result<bool, StoreError> {
+    let unspent = totp::table
+        .find(user_id)
+        .filter(totp::confirmed_at.eq(confirmed_at))
+        .filter(totp::last_step.lt(step));
     Ok(diesel::update(unspent).set(totp::last_step.eq(step)).execute(conn)? == 1)
 }
 

@@ -110,6 +110,17 @@ async fn a_page_that_was_reloaded_learns_who_is_logged_in() {
 }
 
 #[actix_rt::test]
+async fn other_apps_cookies_may_hold_any_bytes() {
+    let service = Service::browser(&[]).await;
+    let tab = Tab::of(&service.sign_in().await.assert_ok());
+    for other in ["x=é; ", "x=\u{fffd}; y; =; ", "\"; "] {
+        let cookies = format!("{other}{}", tab.cookies);
+        let info = service.send("GET", "/session", &[("cookie", &cookies)], None).await.assert_ok();
+        assert_eq!(info.text("username"), "alice");
+    }
+}
+
+#[actix_rt::test]
 async fn only_pages_of_listed_origins_change_anything() {
     let service = Service::browser(&[]).await;
     let tab = Tab::of(&service.sign_in().await.assert_ok());

@@ -131,3 +131,16 @@ async fn a_network_asks_for_so_many_accounts_and_no_more_be_they_made_or_not() {
     assert_eq!(service.sign_up_from(from, "dave").await.status, 201);
     service.sign_up_from(from, "erin").await.assert_error(429, "too_many_requests");
 }
+
+#[actix_rt::test]
+async fn no_name_reads_as_another_users_id() {
+    let service = Service::browser(&[OPEN]).await;
+    let id = users::find(service.store(), "alice").await.unwrap().id;
+    let wide = |c: char| char::from_u32(c as u32 - 0x30 + 0xff10).unwrap();
+    let first = id.chars().position(|c| c.is_ascii_digit()).unwrap();
+    let look_alike = id.chars().enumerate().map(|(at, c)| if at == first { wide(c) } else { c });
+    for name in [id.clone(), id.to_uppercase(), look_alike.collect()] {
+        service.sign_up_as(&name).await.assert_error(400, "invalid_request");
+    }
+    assert_eq!(users::find(service.store(), &id).await.unwrap().username, "alice");
+}

@@ -5,6 +5,7 @@
 
 mod policy;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -122,7 +123,8 @@ impl Hasher {
                     // On Linux this is the calling thread. Where it is refused, all is as it was.
                     let _ = rustix::process::setpriority_process(None, PRIORITY);
                     while let Some(job) = next(&jobs) {
-                        job(&engine);
+                        // A panic of a library is its job's failure, and not the end of all logins.
+                        let _ = catch_unwind(AssertUnwindSafe(|| job(&engine)));
                     }
                 })
                 .map_err(|error| HashError::Failed(error.to_string()))?;

@@ -141,6 +141,13 @@ mod tests {
         assert!(policy.check_strength(&password, &[name.to_owned()]).is_err());
     }
 
+    #[test]
+    fn walks_over_the_keyboard_do_not_make_it_panic() {
+        for walk in ["1212121212121212", "4848484848484848", "qwqwqwqwqwqwqwqw"] {
+            assert!(judge(&walk.repeat(2), 2).is_err(), "{walk}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn no_password_makes_it_panic(text in "\\PC{1,40}", name in "\\PC{0,40}") {

@@ -106,6 +106,20 @@ async fn a_hash_that_nobody_waits_for_keeps_its_place_until_it_is_done() {
     }
 }
 
+#[actix_rt::test]
+async fn a_job_that_panics_fails_and_the_thread_goes_on() {
+    let hasher = Hasher::start(&settings(8, 1)).unwrap();
+    let judge = |_: &Password| -> Result<(), ()> { panic!("a library's fault") };
+    for _ in 0..3 {
+        let failed = hasher.hash_if(password("x"), judge).await;
+        assert!(matches!(failed, Err(HashError::Failed(_))));
+    }
+    assert!(hasher.hash(password("welcome")).await.is_ok());
+    while hasher.load().0 < 2 {
+        tokio::task::yield_now().await; // no place is lost
+    }
+}
+
 #[test]
 fn an_overlong_password_is_refused_before_hashing() {
     assert!(Password::parse(&"x".repeat(1025)).is_err());

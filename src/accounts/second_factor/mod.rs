@@ -14,8 +14,13 @@ use crate::store::{Conn, StoreError, totp as table};
 /// A right code, to be spent in the transaction of what it is for: each is accepted once, on all instances together.
 #[derive(Clone)]
 pub enum Factor {
-    /// An app's code of this step. Codes of older steps are void from then on.
-    Step(i64),
+    /// An app's code. Codes of older steps are void from then on.
+    Step {
+        /// Of 30 seconds, since the Unix epoch.
+        step: i64,
+        /// When that app was confirmed, in Unix seconds: another one's code is no good.
+        confirmed_at: Option<i64>,
+    },
     /// The hash of a recovery code.
     RecoveryCode(Vec<u8>),
 }
@@ -24,7 +29,7 @@ impl Factor {
     /// Spends it; false when somebody was first.
     pub fn spend(&self, conn: &mut Conn, user_id: &str) -> Result<bool, StoreError> {
         match self {
-            Self::Step(step) => table::spend_step(conn, user_id, *step),
+            Self::Step { step, confirmed_at } => table::spend_step(conn, user_id, *step, *confirmed_at),
             Self::RecoveryCode(hash) => table::spend_recovery_code(conn, user_id, hash),
         }
     }
@@ -32,7 +37,7 @@ impl Factor {
     /// How a user authenticated who has also shown this (RFC 8176).
     pub const fn amr(&self) -> &'static str {
         match self {
-            Self::Step(_) => "pwd otp mfa",
+            Self::Step { .. } => "pwd otp mfa",
             Self::RecoveryCode(_) => "pwd mfa",
         }
     }

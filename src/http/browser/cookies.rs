@@ -20,7 +20,9 @@ pub fn refresh_token(
     let name = name(&settings.refresh_cookie, settings);
     let mut values = Vec::new();
     for line in request.headers().get_all(COOKIE) {
-        for cookie in Cookie::split_parse(line.to_str().unwrap_or_default()).flatten() {
+        // Cookies of other apps may hold any bytes. Ours does not: one with others is none of ours.
+        let line = String::from_utf8_lossy(line.as_bytes());
+        for cookie in Cookie::split_parse(line).flatten() {
             if cookie.name().eq_ignore_ascii_case(&name) {
                 values.push(cookie);
             }
