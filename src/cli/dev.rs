@@ -52,10 +52,7 @@ impl Dev {
         telemetry::start(&settings.log);
         let app = App::open(settings, clock).await?;
         make_demo_accounts(&app).await?;
-        print_lines(address, &file);
-        if app.issuer.settings.browser.client.is_some() {
-            println!("Your account, in a browser: http://{address}/account/");
-        }
+        print_lines(address, &file, app.issuer.settings.browser.client.is_some());
         serve(app, port).await
     }
 }
@@ -129,15 +126,17 @@ fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
-fn print_lines(address: SocketAddr, file: &Path) {
+fn print_lines(address: SocketAddr, file: &Path, has_page: bool) {
     let url = format!("http://{address}");
+    // A settings file of an earlier release has none.
+    let page = if has_page { format!("Its account page is {url}/account/.\n") } else { String::new() };
     let field = |name: &str| format!(r#"sed 's/.*"{name}":"\([^"]*\)".*/\1/'"#);
     let (access, refresh) = (field("access_token"), field("refresh_token"));
     let program = std::env::current_exe().map_or_else(|_| "chancery".to_owned(), |path| quoted(&path));
     let file = quoted(file);
     println!(
         r#"Chancery listens on {url} with the user {NAME} (password {PASSWORD}) and the public client {NAME}.
-Paste these into another terminal, in this order:
+{page}Paste these into another terminal, in this order:
 
 # 1. Log in: an access token and a refresh token.
 TOKENS=$(curl -s {url}/token -d client_id={NAME} -d username={NAME} -d password={PASSWORD}); echo "$TOKENS"

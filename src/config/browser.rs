@@ -73,6 +73,9 @@ impl BrowserSettings {
             reuse_leeway: reader.duration("browser.reuse_leeway", Duration::ZERO, MAX_REUSE_LEEWAY),
         };
         settings.check(reader, issuer);
+        if settings.client.is_none() && settings.origins.len() > usize::from(issuer.url.is_some()) {
+            reader.fault("browser.origins", "needs browser.client, too".to_owned());
+        }
         settings
     }
 

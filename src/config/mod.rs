@@ -144,6 +144,9 @@ impl Settings {
 
     /// What no section can judge alone.
     fn check_together(&self, reader: &mut Reader) {
+        if self.accounts.sign_up && self.browser.client.is_none() {
+            reader.fault("accounts.sign_up", "needs browser.client, too".to_owned());
+        }
         if self.keys.longest_token() < self.tokens.access_token_lifetime {
             let alive = self.tokens.access_token_lifetime + self.keys.reload_interval + CLOCK_SKEW;
             reader.fault(

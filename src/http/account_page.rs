@@ -10,7 +10,7 @@ use actix_web::web::{Data, ServiceConfig, get, head};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::{etag, fetched};
-use crate::config::AccountSettings;
+use crate::config::Settings;
 
 const HTML: &str = include_str!("account_page/index.html");
 const STYLE: &str = include_str!("account_page/style.css");
@@ -40,10 +40,12 @@ impl File {
 }
 
 /// The page and its files.
-pub fn routes(config: &mut ServiceConfig, settings: &AccountSettings) {
+pub fn routes(config: &mut ServiceConfig, settings: &Settings) {
+    let accounts = &settings.accounts;
     let html = HTML
-        .replace("{{sign_up}}", &settings.sign_up.to_string())
-        .replace("{{min_password_length}}", &settings.min_password_length.to_string());
+        .replace("{{issuer}}", settings.issuer.url.as_deref().unwrap_or_default()) // a URL, which holds no quotes
+        .replace("{{sign_up}}", &accounts.sign_up.to_string())
+        .replace("{{min_password_length}}", &accounts.min_password_length.to_string());
     let scripts =
         SCRIPTS.map(|(name, body)| (name, File::new("text/javascript; charset=utf-8", body.into())));
     let others = [

@@ -101,7 +101,11 @@ fn browser_routes(config: &mut ServiceConfig, settings: &Settings) {
         .service(page(posted("/session/refresh", post().to(browser::refresh))))
         .service(page(posted("/session/logout", post().to(browser::logout))))
         .service(page(fetched("/session", get().to(browser::session), head().to(browser::session))))
-        .service(page(fetched("/session/csrf", get().to(browser::csrf), head().to(browser::csrf))))
+        .service(page(fetched("/session/csrf", get().to(browser::csrf), head().to(browser::csrf))));
+    if settings.browser.path != "/" {
+        return; // the cookies would not come
+    }
+    config
         .service(page(resource(
             "/account",
             "GET, HEAD, POST",
@@ -127,7 +131,7 @@ fn browser_routes(config: &mut ServiceConfig, settings: &Settings) {
         .service(page(posted("/account/totp/confirm", post().to(totp::confirm))))
         .service(page(posted("/account/totp/recovery-codes", post().to(totp::recovery_codes))))
         .service(page(posted("/account/totp/disable", post().to(totp::disable))))
-        .configure(|config| account_page::routes(config, &settings.accounts));
+        .configure(|config| account_page::routes(config, settings));
 }
 
 fn posted(path: &str, handler: Route) -> Resource {

@@ -75,6 +75,21 @@ for (const [name, launch] of [['Chrome', launchChromium], ['Firefox', launchFire
       assert.deepEqual(await here.context.cookies(), [])
     })
 
+    it('follows another tab in which somebody has signed in anew', async () => {
+      const visitor = await visit()
+      await visitor.signIn()
+      await visitor.shown('account')
+      const tab = await AccountPage.of(site, visitor.context)
+      await tab.signOut()
+      await tab.signIn()
+      await tab.shown('account')
+      await visitor.send('enrol', { password: PASSWORD })
+      await visitor.shown('totp-enrolling')
+      await visitor.press('Cancel')
+      await visitor.shown('totp-off')
+      assert.equal(await visitor.page.locator('#secret').textContent(), '')
+    })
+
     it('takes a new user in, a change of the password, and the deletion of the account', async () => {
       const visitor = await visit()
       const username = 'grace'

@@ -12,8 +12,20 @@ export class Refused extends Error {
   }
 }
 
-// The JSON that a route answers.
+// The JSON that a route answers. Where another tab has signed in anew, the token is not this session's any more.
 export async function call(method, path, body) {
+  const known = csrfToken
+  try {
+    return await ask(method, path, body)
+  } catch (refused) {
+    if (refused.code !== 'access_denied' || !known) throw refused
+    await ask('GET', 'session/csrf')
+    if (csrfToken === known) throw refused
+    return ask(method, path, body)
+  }
+}
+
+async function ask(method, path, body) {
   const headers = { 'Content-Type': 'application/json' }
   if (csrfToken) headers['X-CSRF-Token'] = csrfToken
   const request = { method, headers, body: body && JSON.stringify(body), cache: 'no-store' }
@@ -27,12 +39,20 @@ export async function call(method, path, body) {
 }
 
 function explain(response, { error, error_description: description }) {
+  const { issuer } = document.documentElement.dataset
+  if (error === 'access_denied' && new URL(issuer).origin !== location.origin) {
+    return `Open this page at ${issuer.replace(/\/$/, '')}/account/.`
+  }
   if (error === 'too_many_requests') {
-    return `Too many wrong attempts. Try again in ${duration(Number(response.headers.get('Retry-After')))}.`
+    return `${sentence(description.split(';')[0])} Try again in ${duration(Number(response.headers.get('Retry-After')))}.`
   }
   if (response.status >= 500) return 'This does not work just now. Try again in a moment.'
   if (!description) return `Something went wrong (${response.status}).`
-  return `${description[0].toUpperCase()}${description.slice(1)}.`
+  return sentence(description)
+}
+
+function sentence(text) {
+  return `${text[0].toUpperCase()}${text.slice(1)}.`
 }
 
 function duration(seconds) {

@@ -21,7 +21,7 @@ const FORMS = {
   'disable-form': disable,
   'delete-form': deleteAccount,
 }
-const BUTTONS = { 'sign-out': signOut, 'end-others': endOthers, 'codes-kept': showTotp }
+const BUTTONS = { 'sign-out': signOut, 'end-others': endOthers, 'codes-kept': leaveTotp, 'cancel-enrolment': leaveTotp }
 
 async function signIn(fields) {
   try {
@@ -29,7 +29,8 @@ async function signIn(fields) {
   } catch (refused) {
     if (refused.code !== 'mfa_required') throw refused
     mfaToken = refused.mfaToken
-    return show('second-factor')
+    show('second-factor')
+    return element('otp-form').elements.otp.focus()
   }
   await showAccount()
 }
@@ -65,13 +66,17 @@ async function endOthers() {
 async function endSession(session) {
   await call('DELETE', `account/sessions/${encodeURIComponent(session.sid)}`)
   if (session.current) show('sign-in')
-  else await showSessions()
+  else {
+    await showSessions()
+    element('sessions-title').focus()
+  }
   return 'That session has ended.'
 }
 
 async function enrol(proof) {
-  const { secret, qr_svg } = await call('POST', 'account/totp', proof)
+  const { secret, uri, qr_svg } = await call('POST', 'account/totp', proof)
   element('qr').src = `data:image/svg+xml,${encodeURIComponent(qr_svg)}`
+  element('uri').href = uri
   element('secret').textContent = secret.match(/.{1,4}/g).join(' ')
   showOne(TOTP_VIEWS, 'totp-enrolling')
   element('confirm-form').elements.otp.focus()
@@ -91,6 +96,7 @@ async function deleteAccount(proof) {
 }
 
 async function showCodes({ recovery_codes: codes }) {
+  forgetSecrets()
   const items = codes.map((code) => Object.assign(document.createElement('li'), { textContent: code }))
   element('codes').replaceChildren(...items)
   element('download').href = `data:text/plain,${encodeURIComponent(`${codes.join('\n')}\n`)}`
@@ -103,12 +109,24 @@ async function showTotp() {
   const { enabled, recovery_codes_left: left } = await call('GET', 'account/totp')
   element('codes-left').textContent = `You have ${left} recovery ${left === 1 ? 'code' : 'codes'} left.`
   showOne(TOTP_VIEWS, enabled ? 'totp-on' : 'totp-off')
-  element('codes').replaceChildren()
-  element('download').removeAttribute('href')
+  forgetSecrets()
+}
+
+// Nobody who comes to this computer later finds them in the page.
+function forgetSecrets() {
+  for (const id of ['codes', 'secret']) element(id).replaceChildren()
+  for (const id of ['download', 'uri']) element(id).removeAttribute('href')
+  element('qr').removeAttribute('src')
+}
+
+async function leaveTotp() {
+  await showTotp()
+  element('totp-title').focus()
 }
 
 async function showSessions() {
   const { sessions } = await call('GET', 'account/sessions')
+  sessions.sort((one, other) => other.current - one.current) // this one first, then as they were used
   element('sessions').replaceChildren(...sessions.map((session) => sessionItem(session, () => run(() => endSession(session)))))
   element('end-others').hidden = sessions.length < 2
 }
@@ -126,6 +144,7 @@ function show(view) {
   showOne(VIEWS, view)
   element('sign-out').hidden = view !== 'account'
   document.querySelectorAll('form').forEach((form) => form.reset())
+  forgetSecrets()
   document.querySelectorAll('details').forEach((details) => (details.open = false))
   element(view).querySelector('[tabindex="-1"]').focus()
 }
@@ -143,14 +162,19 @@ async function run(action, form) {
   try {
     const told = await action()
     form?.reset()
-    element('notice').textContent = told ?? ''
+    tell('notice', told ?? '')
   } catch (error) {
     const isSignedOut = error instanceof Refused && error.code === 'login_required'
     if (isSignedOut) show('sign-in')
-    element('problem').textContent = isSignedOut ? 'You are signed out. Sign in again.' : error.message
+    tell('problem', isSignedOut ? 'You are signed out. Sign in again.' : error.message)
   } finally {
     button?.removeAttribute('aria-busy')
   }
+}
+
+function tell(id, text) {
+  element(id).textContent = text
+  if (text) element(id).scrollIntoView({ block: 'center' })
 }
 
 function wire() {

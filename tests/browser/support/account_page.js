@@ -14,6 +14,11 @@ export class AccountPage {
   static async open(site, browser, options = {}) {
     const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options })
     context.setDefaultTimeout(15_000)
+    return AccountPage.of(site, context)
+  }
+
+  // In another tab.
+  static async of(site, context) {
     const visit = new AccountPage(site, context, await context.newPage())
     await visit.load()
     return visit
