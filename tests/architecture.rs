@@ -22,7 +22,7 @@ const HEIGHTS: [(&str, u32); 11] = [
 ];
 
 /// Crates that only some modules may use.
-const RESERVED: [(&str, &[&str]); 19] = [
+const RESERVED: [(&str, &[&str]); 20] = [
     ("actix_web", &["http"]),
     ("actix_cors", &["http"]),
     ("diesel", &["store"]),
@@ -36,6 +36,7 @@ const RESERVED: [(&str, &[&str]); 19] = [
     ("bcrypt", &["accounts"]),
     ("sha_crypt", &["accounts"]),
     ("zxcvbn", &["accounts"]),
+    ("thread_priority", &["accounts"]),
     ("totp_rs", &["accounts"]),
     ("qrcode", &["accounts"]),
     ("csv", &["accounts"]),
