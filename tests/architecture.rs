@@ -22,7 +22,7 @@ const HEIGHTS: [(&str, u32); 11] = [
 ];
 
 /// Crates that only some modules may use.
-const RESERVED: [(&str, &[&str]); 20] = [
+const RESERVED: [(&str, &[&str]); 19] = [
     ("actix_web", &["http"]),
     ("actix_cors", &["http"]),
     ("diesel", &["store"]),
@@ -36,7 +36,6 @@ const RESERVED: [(&str, &[&str]); 20] = [
     ("bcrypt", &["accounts"]),
     ("sha_crypt", &["accounts"]),
     ("zxcvbn", &["accounts"]),
-    ("thread_priority", &["accounts"]),
     ("totp_rs", &["accounts"]),
     ("qrcode", &["accounts"]),
     ("csv", &["accounts"]),

@@ -12,12 +12,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use policy::{PasswordPolicy, Weakness};
 use secrecy::{ExposeSecret, SecretString};
-#[cfg(target_os = "linux")]
-use thread_priority::ThreadPriority;
-#[cfg(target_os = "linux")]
-use thread_priority::unix::{
-    NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
-};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use unicode_normalization::UnicodeNormalization;
 
@@ -104,6 +98,9 @@ pub struct Place {
     _permit: OwnedSemaphorePermit,
 }
 
+/// Lower than everything else of the process (`nice`): a tenth of its weight when all cores are busy.
+const PRIORITY: i32 = 10;
+
 type Job = Box<dyn FnOnce(&Engine) + Send>;
 
 impl std::fmt::Debug for Hasher {
@@ -123,7 +120,8 @@ impl Hasher {
             std::thread::Builder::new()
                 .name(format!("hasher-{number}"))
                 .spawn(move || {
-                    run_when_idle();
+                    // On Linux this is the calling thread. Where it is refused, all is as it was.
+                    let _ = rustix::process::setpriority_process(None, PRIORITY);
                     while let Some(job) = next(&jobs) {
                         // A panic of a library is its job's failure, and not the end of all logins.
                         let _ = catch_unwind(AssertUnwindSafe(|| job(&engine)));
@@ -196,17 +194,6 @@ impl Hasher {
         });
         self.queue.send(job).map_err(|_| HashError::Failed("the hashing threads are gone".to_owned()))?;
         answer.await.unwrap_or_else(|_| Err(HashError::Failed("the hash was abandoned".to_owned())))
-    }
-}
-
-/// Lets this thread run when no other wants its core (`SCHED_IDLE`): whatever else wakes up there runs at once, while a
-/// merely nicer thread would first end its time slice, and a refresh wakes some ten threads in turn. Where that is
-/// refused, or there is no such thing, all is as it was.
-fn run_when_idle() {
-    #[cfg(target_os = "linux")]
-    {
-        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-        let _ = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);
     }
 }
 
