@@ -61,7 +61,7 @@ impl Table {
         outcome
     }
 
-    /// Whether the last change was made here alone, and Redis should learn of it.
+    /// Whether there is a Redis that cannot be reached: it should learn later of what changes meanwhile.
     pub(super) fn is_cut_off(&self) -> bool {
         matches!(self.redis.health(), Some(Err(_)))
     }
