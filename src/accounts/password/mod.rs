@@ -1,8 +1,9 @@
 //! Password hashing: Argon2id on threads of its own behind a bounded queue. A hash in progress belongs to its
 //! thread, not to the request, so that clients that disconnect cannot run more of them at once: memory in use is
-//! threads × Argon2's memory, or 128 MiB for an imported hash that needs it. The threads yield to the others: a flood of
-//! logins takes no time from refreshes.
+//! threads × Argon2's memory, or 128 MiB for an imported hash that needs it. The threads make way for all others:
+//! a flood of logins takes no time from refreshes.
 
+mod background;
 mod policy;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -98,9 +99,6 @@ pub struct Place {
     _permit: OwnedSemaphorePermit,
 }
 
-/// Lower than everything else of the process (`nice`): a tenth of its weight when all cores are busy.
-const PRIORITY: i32 = 10;
-
 type Job = Box<dyn FnOnce(&Engine) + Send>;
 
 impl std::fmt::Debug for Hasher {
@@ -120,8 +118,7 @@ impl Hasher {
             std::thread::Builder::new()
                 .name(format!("hasher-{number}"))
                 .spawn(move || {
-                    // On Linux this is the calling thread. Where it is refused, all is as it was.
-                    let _ = rustix::process::setpriority_process(None, PRIORITY);
+                    background::make_way();
                     while let Some(job) = next(&jobs) {
                         // A panic of a library is its job's failure, and not the end of all logins.
                         let _ = catch_unwind(AssertUnwindSafe(|| job(&engine)));
