@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::reader::Reader;
 
-/// How many wrong guesses at a secret are taken. Right ones count for nothing.
+/// How many wrong guesses at a secret are taken, for which right ones count for nothing, and how many new passwords.
 #[derive(Clone, Debug)]
 pub struct LimitSettings {
     /// In a row at one account (or client), from one network; 0: any number.
@@ -15,10 +15,10 @@ pub struct LimitSettings {
     pub address_attempts: u32,
     /// After how long one of `address_attempts` is forgiven.
     pub address_interval: Duration,
-    /// Accounts that one network may make at once; 0: any number.
-    pub sign_ups: u32,
-    /// After how long it may make one more.
-    pub sign_up_interval: Duration,
+    /// Passwords, of new accounts and of old ones, that one network may choose at once; 0: any number.
+    pub new_passwords: u32,
+    /// After how long it may choose one more.
+    pub new_password_interval: Duration,
     /// The longest that the next guess at an account must wait.
     pub longest_delay: Duration,
 }
@@ -32,8 +32,12 @@ impl LimitSettings {
             account_attempts: reader.number("limits.account_attempts", 0, MOST).unwrap_or(0),
             address_attempts: reader.number("limits.address_attempts", 0, MOST).unwrap_or(0),
             address_interval: reader.duration("limits.address_interval", Duration::from_secs(1), DAY),
-            sign_ups: reader.number("limits.sign_ups", 0, MOST).unwrap_or(0),
-            sign_up_interval: reader.duration("limits.sign_up_interval", Duration::from_secs(1), DAY),
+            new_passwords: reader.number("limits.new_passwords", 0, MOST).unwrap_or(0),
+            new_password_interval: reader.duration(
+                "limits.new_password_interval",
+                Duration::from_secs(1),
+                DAY,
+            ),
             longest_delay: reader.duration("limits.longest_delay", Duration::from_secs(2), DAY),
         }
     }

@@ -221,6 +221,18 @@ mod tests {
     }
 
     #[test]
+    fn what_only_browsers_use_needs_a_client_for_them() {
+        let only =
+            [("CHANCERY__ACCOUNTS__SIGN_UP", "true"), ("CHANCERY__BROWSER__ORIGINS", "https://app.example")];
+        let text = faults(&only);
+        assert_eq!(text.lines().count(), 2, "{text}");
+        for key in ["accounts.sign_up", "browser.origins"] {
+            assert!(text.lines().any(|line| line.contains(key) && line.contains("browser.client")), "{text}");
+        }
+        load(&[&only[..], &[("CHANCERY__BROWSER__CLIENT", "web")]].concat()).unwrap();
+    }
+
+    #[test]
     fn a_later_layer_wins_and_lists_read_from_variables() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("c.toml");

@@ -32,10 +32,12 @@ pub async fn sign_up(
 /// `PUT /account/password`: a form or JSON with `current_password` and `new_password`.
 pub async fn change_password(
     app: Data<App>,
+    request: HttpRequest,
     login: LoggedIn,
     body: FormOrJson,
 ) -> Result<HttpResponse, HttpError> {
-    app.issuer.change_password(&login.0, &body.0).await?;
+    let from = requester(&request, &app.issuer.settings.server, Door::Browser);
+    app.issuer.change_password(&login.0, &body.0, &from).await?;
     Ok(done())
 }
 

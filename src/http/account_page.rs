@@ -2,14 +2,16 @@
 //! routes of `/session` and `/account` as any page of the issuer's origin may. Nothing comes from elsewhere, and the
 //! Content Security Policy sees to that.
 
+use actix_web::guard::{Guard, Header};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, REFERRER_POLICY,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, LOCATION, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use actix_web::web::{Data, ServiceConfig, get, head};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{etag, fetched};
+use super::{etag, fetched, uncached};
 use crate::config::Settings;
 
 const HTML: &str = include_str!("account_page/index.html");
@@ -56,6 +58,16 @@ pub fn routes(config: &mut ServiceConfig, settings: &Settings) {
         let resource = fetched(&format!("/account/{name}"), get().to(serve), head().to(serve));
         config.service(resource.app_data(Data::new(file)));
     }
+}
+
+/// Whether somebody opens an address, and no script asks (Fetch Metadata, section 2.2).
+pub fn is_visit() -> impl Guard {
+    Header("sec-fetch-mode", "navigate")
+}
+
+/// `GET /account` by whoever left out the last stroke: a person wants the page, not JSON.
+pub async fn open() -> HttpResponse {
+    uncached(StatusCode::SEE_OTHER).insert_header((LOCATION, "account/")).finish()
 }
 
 async fn serve(file: Data<File>, request: HttpRequest) -> HttpResponse {

@@ -109,7 +109,12 @@ fn browser_routes(config: &mut ServiceConfig, settings: &Settings) {
         .service(page(resource(
             "/account",
             "GET, HEAD, POST",
-            [get().to(account::show), head().to(account::show), post().to(account::sign_up)],
+            [
+                get().guard(account_page::is_visit()).to(account_page::open),
+                get().to(account::show),
+                head().to(account::show),
+                post().to(account::sign_up),
+            ],
         )))
         .service(page(resource("/account/password", "PUT", [put().to(account::change_password)])))
         .service(page(resource(

@@ -71,8 +71,8 @@ pub enum OAuthError {
         /// The `error_description` member.
         problem: &'static str,
     },
-    /// Too many wrong guesses were made at a secret; this one was not looked at.
-    #[error("too_many_requests: too many wrong guesses {limit}")]
+    /// Too many wrong guesses were made at a secret, or too much else; this one was not looked at.
+    #[error("too_many_requests: too many {limit}")]
     TooManyRequests {
         /// What is full.
         limit: Limit,
@@ -187,7 +187,9 @@ impl OAuthError {
             Self::InvalidToken(Reason::Missing) => "no bearer token is given",
             Self::InvalidToken(_) => "the access token is invalid, expired or revoked",
             Self::WeakPassword(weakness) => weakness.as_str(),
-            Self::TooManyRequests { limit: Limit::SignUp, .. } => "too many sign-ups; try again later",
+            Self::TooManyRequests { limit: Limit::NewPassword, .. } => {
+                "too many new passwords; try again later"
+            }
             Self::TooManyRequests { .. } => "too many wrong attempts; try again later",
             Self::Unavailable(_) => "a needed part is busy or unavailable; try again",
             Self::Internal(_) => "an internal error",

@@ -134,6 +134,24 @@ async fn a_new_password_must_be_no_weak_one() {
 }
 
 #[actix_rt::test]
+async fn a_network_chooses_so_many_passwords_and_no_more_for_accounts_old_and_new() {
+    let limits = [("limits.new_passwords", "2"), ("limits.new_password_interval", "1m")];
+    let service = Service::browser(&[&limits[..], &[("accounts.sign_up", "true")]].concat()).await;
+    let tab = Tab::of(&service.sign_in().await.assert_ok());
+    service.change_password(&tab, PASSWORD, "alice@example.com").await.assert_error(400, "weak_password");
+    // Whoever cannot tell the current password costs the network nothing.
+    service.change_password(&tab, "wrong", NEW).await.assert_error(400, "invalid_grant");
+    service.change_password(&tab, PASSWORD, NEW).await.assert_ok();
+    let reply = service.change_password(&tab, NEW, PASSWORD).await;
+    reply.assert_error(429, "too_many_requests");
+    assert_eq!(reply.text("error_description"), "too many new passwords; try again later");
+    assert_eq!(reply.header("retry-after"), "60");
+    service.sign_up_as("bob").await.assert_error(429, "too_many_requests");
+    service.pass(60);
+    service.change_password(&tab, NEW, PASSWORD).await.assert_ok();
+}
+
+#[actix_rt::test]
 async fn a_login_with_the_old_password_beside_its_change_leaves_no_session() {
     for _ in 0..5 {
         let service = Service::browser(&[]).await;

@@ -40,6 +40,14 @@ async fn its_files_load_nothing_from_elsewhere_and_are_in_no_frame() {
 }
 
 #[actix_rt::test]
+async fn whoever_leaves_out_the_last_stroke_comes_there_too() {
+    let service = Service::browser(&[]).await;
+    let visit = service.http.get(format!("{}/account", service.url)).header("sec-fetch-mode", "navigate");
+    let answer = visit.send().await.unwrap();
+    assert_eq!((answer.url().path(), answer.status().as_u16()), ("/account/", 200));
+}
+
+#[actix_rt::test]
 async fn it_offers_what_is_set() {
     let service = Service::browser(&[]).await;
     let page = text(&service, "/account/").await;

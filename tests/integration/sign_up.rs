@@ -15,7 +15,7 @@ impl Service {
         self.send("POST", "/account", &[("origin", APP)], Some(&body.to_string())).await
     }
 
-    async fn sign_up_as(&self, name: &str) -> Reply {
+    pub async fn sign_up_as(&self, name: &str) -> Reply {
         self.sign_up(json!({ "username": name, "password": GOOD })).await
     }
 
@@ -113,7 +113,7 @@ async fn a_password_is_the_same_from_every_keyboard_and_may_be_long() {
 
 #[actix_rt::test]
 async fn a_network_asks_for_so_many_accounts_and_no_more_be_they_made_or_not() {
-    let limits = [("limits.sign_ups", "3"), ("limits.sign_up_interval", "1m")];
+    let limits = [("limits.new_passwords", "3"), ("limits.new_password_interval", "1m")];
     let settings = [&[OPEN, ("server.trusted_proxies", "127.0.0.1")], &limits[..]].concat();
     let service = Service::browser(&settings).await;
     let from = "198.51.100.7";

@@ -1,6 +1,6 @@
-//! What guesses are counted for.
+//! What is counted.
 
-/// What wrong guesses are counted for.
+/// What wrong guesses are counted for, and what else is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     /// All accounts, from one network.
@@ -17,8 +17,8 @@ pub enum Limit {
     CodeFromNetwork,
     /// The codes of one user, from everywhere.
     Code,
-    /// New accounts, from one network, be they made or not.
-    SignUp,
+    /// New passwords, from one network, be they taken or not.
+    NewPassword,
 }
 
 impl Limit {
@@ -30,7 +30,7 @@ impl Limit {
         Self::Confirmation,
         Self::CodeFromNetwork,
         Self::Code,
-        Self::SignUp,
+        Self::NewPassword,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -42,7 +42,7 @@ impl Limit {
             Self::Confirmation => "confirmation",
             Self::CodeFromNetwork => "code_from_network",
             Self::Code => "code",
-            Self::SignUp => "sign_up",
+            Self::NewPassword => "new_password",
         }
     }
 }
@@ -50,14 +50,14 @@ impl Limit {
 impl std::fmt::Display for Limit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Network => "from this network",
-            Self::AccountFromNetwork => "at this account from this network",
-            Self::Account => "at this account",
-            Self::Client => "at this client's secret from this network",
-            Self::Confirmation => "in this session",
-            Self::CodeFromNetwork => "at this user's codes from this network",
-            Self::Code => "at this user's codes",
-            Self::SignUp => "at new accounts from this network",
+            Self::Network => "wrong guesses from this network",
+            Self::AccountFromNetwork => "wrong guesses at this account from this network",
+            Self::Account => "wrong guesses at this account",
+            Self::Client => "wrong guesses at this client's secret from this network",
+            Self::Confirmation => "wrong guesses in this session",
+            Self::CodeFromNetwork => "wrong guesses at this user's codes from this network",
+            Self::Code => "wrong guesses at this user's codes",
+            Self::NewPassword => "new passwords from this network",
         })
     }
 }

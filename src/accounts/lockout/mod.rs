@@ -44,7 +44,7 @@ const WAITING: usize = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// Too many wrong ones were made.
-    #[error("too many wrong guesses {limit}")]
+    #[error("too many {limit}")]
     Locked {
         /// What is full.
         limit: Limit,
@@ -156,10 +156,10 @@ impl Lockout {
         self.0.count(&self.0.clients, Limit::Client, key).await
     }
 
-    /// Counts a new account that is asked for, whatever comes of it.
-    pub async fn count_sign_up(&self, from: IpAddr) -> Result<(), Denied> {
-        let key = key(Limit::SignUp, &[&network(from)]);
-        self.0.count(&self.0.table, Limit::SignUp, key).await
+    /// Counts a new password, which must be judged and hashed whatever comes of it.
+    pub async fn count_new_password(&self, from: IpAddr) -> Result<(), Denied> {
+        let key = key(Limit::NewPassword, &[&network(from)]);
+        self.0.count(&self.0.table, Limit::NewPassword, key).await
     }
 }
 
@@ -175,7 +175,9 @@ impl Shared {
             // A right guess ends no row: strangers would learn from it that there was one.
             Limit::Account | Limit::Code => (account_attempts, long, Counts::All),
             Limit::Network => (address_attempts, short, Counts::All),
-            Limit::SignUp => (self.settings.sign_ups, self.settings.sign_up_interval, Counts::All),
+            Limit::NewPassword => {
+                (self.settings.new_passwords, self.settings.new_password_interval, Counts::All)
+            }
         };
         (attempts > 0).then_some(Policy { attempts, interval, counts })
     }

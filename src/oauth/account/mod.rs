@@ -8,7 +8,7 @@ pub use sessions::OwnSession;
 pub use sign_up::NewAccount;
 
 use super::logged_in::if_held;
-use super::{Form, Issuer, LoggedIn, OAuthError};
+use super::{Form, Issuer, LoggedIn, OAuthError, Requester};
 use crate::accounts::password::{Password, PasswordPolicy};
 use crate::accounts::{second_factor, self_service};
 
@@ -39,13 +39,18 @@ impl Issuer {
     }
 
     /// Sets a new password and closes the user's other sessions.
-    pub async fn change_password(&self, login: &LoggedIn, form: &Form) -> Result<(), OAuthError> {
+    pub async fn change_password(
+        &self,
+        login: &LoggedIn,
+        form: &Form,
+        from: &Requester,
+    ) -> Result<(), OAuthError> {
         let current = form.require("current_password")?;
         let new = Password::parse(form.require("new_password")?).map_err(OAuthError::InvalidRequest)?;
         PasswordPolicy::of(&self.settings.accounts).check_length(&new)?;
         let confirmation = self.confirm_password(login, current).await?;
         let names = std::iter::once(login.user.username.clone()).chain(login.user.email.clone()).collect();
-        let hash = self.hash_new(new, names).await?;
+        let hash = self.hash_new(new, names, from).await?;
         let store = self.store.unreserved();
         if_held(self_service::change_password(&store, confirmation, hash, self.clock.now()).await?)?;
         tracing::info!(

@@ -32,9 +32,8 @@ impl Issuer {
         }
         let password = Password::parse(form.require("password")?).map_err(OAuthError::InvalidRequest)?;
         PasswordPolicy::of(&self.settings.accounts).check_length(&password)?;
-        self.lockout.count_sign_up(from.address).await?;
         let names = std::iter::once(username.clone()).chain(email.clone()).collect();
-        let password_hash = self.hash_new(password, names).await?;
+        let password_hash = self.hash_new(password, names, from).await?;
         let new = NewUser { username, email, password_hash, scopes: None, claims: ExtraClaims::default() };
         let made = users::create(&self.store.unreserved(), new, self.clock.now()).await;
         let user = made.map_err(|error| match error {
@@ -49,12 +48,15 @@ impl Issuer {
         Ok(NewAccount { sub: user.id, username: user.username })
     }
 
-    /// The hash of a new password that is long enough, unless whoever knows the user's names would soon guess it.
+    /// The hash of a new password that is long enough, unless whoever knows the user's names would soon guess it. How many
+    /// a network may have judged is limited.
     pub(super) async fn hash_new(
         &self,
         password: Password,
         names: Vec<String>,
+        from: &Requester,
     ) -> Result<String, OAuthError> {
+        self.lockout.count_new_password(from.address).await?;
         let policy = PasswordPolicy::of(&self.settings.accounts);
         let judge = move |password: &Password| policy.check_strength(password, &names);
         Ok(self.passwords.hash_if(password, judge).await??)
