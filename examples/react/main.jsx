@@ -5,6 +5,8 @@ import { createRoot } from 'react-dom/client'
 import { api } from './api.js'
 import { SessionProvider, useSession } from './session.jsx'
 
+const fields = (form) => Object.fromEntries(new FormData(form))
+
 function Page() {
   const { user } = useSession()
   const [problem, setProblem] = useState('')
@@ -26,18 +28,47 @@ function Page() {
 
 function Login({ attempt }) {
   const { logIn } = useSession()
+  const [mfaToken, setMfaToken] = useState() // of a password that was right, and that a code must follow
+
+  const sendPassword = async (form) => {
+    try {
+      await logIn(fields(form))
+    } catch (error) {
+      const answer = error.response?.data
+      if (answer?.error !== 'mfa_required') throw error
+      setMfaToken(answer.mfa_token)
+    } finally {
+      form.elements.password.value = ''
+    }
+  }
+
+  const sendCode = (form) => logIn({ mfa_token: mfaToken, ...fields(form) }).finally(() => form.reset())
 
   const submit = (event) => {
     event.preventDefault()
-    const credentials = Object.fromEntries(new FormData(event.target))
-    attempt(() => logIn(credentials))
+    const form = event.target
+    attempt(() => (mfaToken ? sendCode(form) : sendPassword(form)))
   }
 
+  return mfaToken ? <CodeForm onSubmit={submit} /> : <PasswordForm onSubmit={submit} />
+}
+
+function PasswordForm({ onSubmit }) {
   return (
-    <form id="login" onSubmit={submit}>
+    <form id="login" onSubmit={onSubmit}>
       <label>Username <input name="username" autoComplete="username" required /></label>
       <label>Password <input name="password" type="password" autoComplete="current-password" required /></label>
       <button>Log in</button>
+    </form>
+  )
+}
+
+function CodeForm({ onSubmit }) {
+  return (
+    <form id="code" onSubmit={onSubmit}>
+      <label>Code that your app shows <input name="otp" inputMode="numeric" autoComplete="one-time-code" /></label>
+      <label>Or one of your recovery codes <input name="recovery_code" autoComplete="off" /></label>
+      <button>Go on</button>
     </form>
   )
 }

@@ -6,6 +6,7 @@ const issuer = document.querySelector('meta[name=issuer]').content
 const api = `${issuer}/userinfo` // in place of your own API: it takes the same Authorization header
 
 const element = (id) => document.getElementById(id)
+const fields = (form) => Object.fromEntries(new FormData(form))
 const session = new Session(issuer, show)
 let mfaToken // of a password that was right, and that a code must follow
 
@@ -30,20 +31,24 @@ async function attempt(action) {
 async function logIn() {
   const form = element('login')
   try {
-    await session.login(Object.fromEntries(new FormData(form)))
+    await session.login(fields(form))
   } catch (error) {
     if (error.code !== 'mfa_required') throw error
     mfaToken = error.answer.mfa_token
     form.hidden = true
     element('code').hidden = false
+  } finally {
+    form.elements.password.value = ''
   }
-  form.reset()
 }
 
 async function sendCode() {
   const form = element('code')
-  await session.login({ mfa_token: mfaToken, otp: new FormData(form).get('otp') })
-  form.reset()
+  try {
+    await session.login({ mfa_token: mfaToken, ...fields(form) })
+  } finally {
+    form.reset()
+  }
 }
 
 async function callApi() {

@@ -3,12 +3,13 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
+import { Authenticator } from './support/authenticator.js'
 import { launchChromium } from './support/browsers.js'
 import { page as blank, proxy } from './support/front.js'
 import { Process, ROOT } from './support/process.js'
 import { PASSWORD, USERNAME } from './support/server.js'
 import { EXAMPLES, SAME_SITE, Site } from './support/site.js'
-import { Visitor, until } from './support/visitor.js'
+import { Tab, Visitor, until } from './support/visitor.js'
 
 const SETTINGS = {
   'browser.domain': 'example.localhost',
@@ -17,7 +18,7 @@ const SETTINGS = {
 const STRANGER = 'evil.example.localhost'
 
 describe('a FastAPI service that reads the access token from a cookie', () => {
-  let site, service, browser, visitor, page
+  let site, service, browser, visitor, tab, page
 
   before(async () => {
     site = await Site.open(SAME_SITE, SETTINGS)
@@ -38,14 +39,14 @@ describe('a FastAPI service that reads the access token from a cookie', () => {
     site.front.requests.length = 0
     visitor = await Visitor.to(site, browser)
     page = await visitor.context.newPage()
+    tab = new Tab(site, page)
     await page.goto(site.app)
-    await page.getByLabel('Username').fill(USERNAME)
-    await page.getByLabel('Password').fill(PASSWORD)
-    await page.getByRole('button', { name: 'Log in' }).click()
-    await page.locator('#note:not([hidden])').waitFor()
+    await tab.fillIn(PASSWORD)
+    await noteForm().waitFor()
   })
   afterEach(() => visitor.leave())
 
+  const noteForm = () => page.locator('#note:not([hidden])')
   const statuses = (path) => site.front.answered(path).map(({ status }) => status)
   const token = async () => (await visitor.cookies()).find(({ name }) => name === '__Secure-access_token')?.value
   const add = async (text) => {
@@ -60,6 +61,21 @@ describe('a FastAPI service that reads the access token from a cookie', () => {
     await page.locator('li', { hasText: 'the first note' }).waitFor()
     assert.ok(site.front.answered('/notes').every(({ headers }) => headers.authorization === undefined))
     assert.equal(await page.evaluate(() => document.cookie), '')
+  })
+
+  it('lets who has a second factor in with its code', async (test) => {
+    const app = await Authenticator.enrol(page, site.issuer)
+    test.after(() => site.server.cli(['users', 'reset-totp', USERNAME]))
+    await tab.logOut()
+    await tab.fillIn('a wrong password')
+    await tab.complaint.waitFor()
+    assert.equal(await page.getByLabel('Password').inputValue(), '')
+    await tab.fillIn(PASSWORD)
+    await tab.sendCode({ otp: app.used })
+    await tab.complaint.waitFor()
+    await tab.sendCode({ otp: await app.code() })
+    await noteForm().waitFor()
+    await add('a note of two factors')
   })
 
   it('takes the same token from the header', async () => {

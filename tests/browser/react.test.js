@@ -5,8 +5,9 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { promisify } from 'node:util'
+import { Authenticator } from './support/authenticator.js'
 import { launchChromium } from './support/browsers.js'
-import { USERNAME } from './support/server.js'
+import { PASSWORD, USERNAME } from './support/server.js'
 import { EXAMPLES, SAME_SITE, Site } from './support/site.js'
 import { Visitor } from './support/visitor.js'
 
@@ -43,6 +44,21 @@ describe('a React page with axios', () => {
     assert.equal((await tab.callApi()).preferred_username, USERNAME)
     const kept = () => [document.cookie, localStorage.length, sessionStorage.length]
     assert.deepEqual(await tab.page.evaluate(kept), ['', 0, 0])
+  })
+
+  it('lets who has a second factor in with its code', async (test) => {
+    const app = await Authenticator.enrol(tab.page, site.issuer)
+    test.after(() => site.server.cli(['users', 'reset-totp', USERNAME]))
+    await tab.logOut()
+    await tab.fillIn('a wrong password')
+    await tab.complaint.waitFor()
+    assert.equal(await tab.page.getByLabel('Password').inputValue(), '')
+    await tab.fillIn(PASSWORD)
+    await tab.sendCode({ recovery_code: 'AAAA-AAAA-AAAA-AAAA' })
+    await tab.complaint.waitFor()
+    await tab.sendCode({ otp: await app.code() })
+    await tab.account.waitFor()
+    assert.equal((await tab.callApi()).preferred_username, USERNAME)
   })
 
   it('takes the login up again after a reload, though its effects run twice', async () => {

@@ -49,6 +49,7 @@ export function flows(name, place, launch) {
       await tab.logIn('a wrong password')
       assert.deepEqual(statuses('/session/login'), [400])
       assert.notEqual(await tab.problem.textContent(), '')
+      assert.equal(await tab.page.getByLabel('Password').inputValue(), '')
       assert.equal(await tab.isLoggedIn(), false)
       assert.deepEqual(await visitor.cookies(), [])
       await tab.logIn(PASSWORD)

@@ -46,6 +46,7 @@ export class Tab {
     this.loginForm = page.locator('#login:not([hidden])')
     this.account = page.locator('#account:not([hidden])')
     this.problem = page.locator('#problem')
+    this.complaint = page.locator('#problem:not(:empty)')
   }
 
   async load() {
@@ -60,9 +61,15 @@ export class Tab {
     await this.page.getByRole('button', { name: 'Log in' }).click()
   }
 
+  // Sends the form for a second factor.
+  async sendCode(fields) {
+    for (const [name, value] of Object.entries(fields)) await this.page.locator(`#code [name=${name}]`).fill(value)
+    await this.page.getByRole('button', { name: 'Go on' }).click()
+  }
+
   async logIn(password = PASSWORD) {
     await this.fillIn(password)
-    await this.account.or(this.page.locator('#problem:not(:empty)')).waitFor()
+    await this.account.or(this.complaint).waitFor()
   }
 
   // What the API says to the page: who is calling; null when the page shows the login form instead.
