@@ -108,6 +108,7 @@ class Server:
             "CHANCERY__KEYS__MASTER_KEY_FILE": f"{folder}/master.key",
             "CHANCERY__KEYS__RELOAD_INTERVAL": "1s",
             "CHANCERY__OAUTH__DEFAULT_CLIENT": "web",
+            "CHANCERY__SERVER__DRAIN_TIME": "0s",  # nobody is there to leave
         } | settings
         try:
             self.start()
