@@ -42,7 +42,12 @@ function Login({ attempt }) {
     }
   }
 
-  const sendCode = (form) => logIn({ mfa_token: mfaToken, ...fields(form) }).finally(() => form.reset())
+  // The app's code is digits, a recovery code has letters, too.
+  const sendCode = (form) => {
+    const { code } = fields(form)
+    const proof = /^[\d\s]+$/.test(code) ? { otp: code } : { recovery_code: code }
+    return logIn({ mfa_token: mfaToken, ...proof })
+  }
 
   const submit = (event) => {
     event.preventDefault()
@@ -66,8 +71,10 @@ function PasswordForm({ onSubmit }) {
 function CodeForm({ onSubmit }) {
   return (
     <form id="code" onSubmit={onSubmit}>
-      <label>Code that your app shows <input name="otp" inputMode="numeric" autoComplete="one-time-code" /></label>
-      <label>Or one of your recovery codes <input name="recovery_code" autoComplete="off" /></label>
+      <label>
+        Code that your app shows, or one of your recovery codes
+        <input name="code" autoComplete="one-time-code" autoCapitalize="none" spellCheck="false" autoFocus required />
+      </label>
       <button>Go on</button>
     </form>
   )

@@ -37,18 +37,18 @@ async function logIn() {
     mfaToken = error.answer.mfa_token
     form.hidden = true
     element('code').hidden = false
+    element('code').elements.code.focus()
   } finally {
     form.elements.password.value = ''
   }
 }
 
+// The app's code is digits, a recovery code has letters, too.
 async function sendCode() {
-  const form = element('code')
-  try {
-    await session.login({ mfa_token: mfaToken, ...fields(form) })
-  } finally {
-    form.reset()
-  }
+  const { code } = fields(element('code'))
+  const proof = /^[\d\s]+$/.test(code) ? { otp: code } : { recovery_code: code }
+  await session.login({ mfa_token: mfaToken, ...proof })
+  element('code').reset()
 }
 
 async function callApi() {

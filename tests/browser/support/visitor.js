@@ -61,10 +61,11 @@ export class Tab {
     await this.page.getByRole('button', { name: 'Log in' }).click()
   }
 
-  // Sends the form for a second factor.
-  async sendCode(fields) {
-    for (const [name, value] of Object.entries(fields)) await this.page.locator(`#code [name=${name}]`).fill(value)
-    await this.page.getByRole('button', { name: 'Go on' }).click()
+  // Sends the form for a second factor, in whose field one can type at once.
+  async sendCode(code) {
+    const field = this.page.locator('#code [name=code]:focus')
+    await field.fill(code)
+    await field.press('Enter')
   }
 
   async logIn(password = PASSWORD) {
