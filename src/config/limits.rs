@@ -19,6 +19,8 @@ pub struct LimitSettings {
     pub new_passwords: u32,
     /// After how long it may choose one more.
     pub new_password_interval: Duration,
+    /// Sessions that one user may have; 0: any number. One more ends the one that was unused for longest.
+    pub sessions: u32,
     /// The longest that the next guess at an account must wait.
     pub longest_delay: Duration,
 }
@@ -38,6 +40,7 @@ impl LimitSettings {
                 Duration::from_secs(1),
                 DAY,
             ),
+            sessions: reader.number("limits.sessions", 0, MOST).unwrap_or(0),
             longest_delay: reader.duration("limits.longest_delay", Duration::from_secs(2), DAY),
         }
     }

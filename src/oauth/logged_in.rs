@@ -73,7 +73,7 @@ impl Issuer {
         let id = login.user.id.clone();
         let row = self.store.unreserved().read(move |conn| users::find(conn, &id)).await?;
         let stored = row.map(|row| row.password_hash);
-        let verdict = self.passwords.verify(place, password, stored.clone()).await?;
+        let (verdict, attempt) = self.passwords.verify(place, password, stored.clone(), attempt).await?;
         let (Some(password_hash), Verdict::Matches { .. }) = (stored, verdict) else {
             attempt.fail().await;
             return Err(OAuthError::InvalidGrant(Reason::WrongCurrentPassword));

@@ -44,8 +44,14 @@ pub(super) async fn open(
     let amr = factor.as_ref().map_or(PASSWORD_ALONE, Factor::amr);
     let (response, session) = grant(issuer, client, &row, amr, &asked, from).await?;
     let is_recovery = matches!(factor, Some(Factor::RecoveryCode(_)));
-    let login =
-        Login { client: Client::clone(client), row: row.clone(), upgrade: upgrade.clone(), factor, session };
+    let login = Login {
+        client: Client::clone(client),
+        row: row.clone(),
+        upgrade: upgrade.clone(),
+        factor,
+        session,
+        most_sessions: issuer.settings.limits.sessions,
+    };
     let opened = login.store(store).await?;
     if let Some(attempt) = attempt {
         opened.settle(attempt).await;
@@ -118,6 +124,8 @@ struct Login {
     upgrade: Option<String>,
     factor: Option<Factor>,
     session: SessionRow,
+    /// Sessions that the user may have; 0: any number.
+    most_sessions: u32,
 }
 
 enum Opened {
@@ -144,7 +152,7 @@ impl Login {
     /// Stores the session, unless the user or the client was changed while the password was verified: disabled, deleted,
     /// given another password or a second factor, or fewer scopes.
     async fn store(self, store: &Store) -> Result<Opened, OAuthError> {
-        let Self { client: seen, row, upgrade, factor, session } = self;
+        let Self { client: seen, row, upgrade, factor, session, most_sessions } = self;
         let opened = store.write(move |conn| {
             let client =
                 clients::find_and_hold(conn, &seen.id)?.as_ref().map(Client::from_row).transpose()?;
@@ -163,6 +171,9 @@ impl Login {
                 _ => {}
             }
             sessions::insert(conn, &session)?;
+            if most_sessions > 0 {
+                sessions::forget_oldest(conn, &row.id, most_sessions.into())?;
+            }
             Ok(Opened::Yes)
         });
         Ok(opened.await?)

@@ -6,6 +6,7 @@ use super::client_auth::AuthenticatedClient;
 use super::login::{self, Verified};
 use super::request::PasswordRequest;
 use super::{Issuer, OAuthError, Reason, Requester, TokenResponse, issue, rules};
+use crate::accounts::lockout::Attempt;
 use crate::accounts::password::{Password, Place, Verdict};
 use crate::accounts::{Grant, username};
 use crate::store::Store;
@@ -49,18 +50,7 @@ async fn log_in(
     let attempt = issuer.lockout.admit(&request.username, from.address, is_familiar).await?;
     // Not before: those that wait for each other take no room from anybody else.
     let place = issuer.passwords.reserve()?;
-    let verified = match verify(issuer, store, place, request).await {
-        Ok(verified) => {
-            attempt.succeed().await;
-            verified
-        }
-        Err(refused @ OAuthError::InvalidGrant(_)) => {
-            attempt.fail().await;
-            return Err(refused);
-        }
-        Err(failure) => return Err(failure),
-    };
-    let (row, upgrade) = verified;
+    let (row, upgrade) = verify(issuer, store, place, request, attempt).await?;
     let proof = match &request.code {
         Some(code) => issuer.check_code(store, &row.id, code, from.address).await?,
         None => None,
@@ -75,6 +65,7 @@ async fn verify(
     store: &Store,
     place: Place,
     request: &PasswordRequest,
+    attempt: Attempt,
 ) -> Result<(UserRow, Option<String>), OAuthError> {
     let password = Password::parse(request.password.expose_secret()).map_err(OAuthError::InvalidRequest)?;
     let key = username::canonical(&request.username);
@@ -84,11 +75,16 @@ async fn verify(
     if let Some(row) = &row {
         tracing::Span::current().record("user", row.id.as_str());
     }
-    let verdict = issuer.passwords.verify(place, password, stored).await?;
-    match (row, verdict) {
-        (None, _) => Err(OAuthError::InvalidGrant(Reason::UnknownUser)),
-        (Some(_), Verdict::Differs) => Err(OAuthError::InvalidGrant(Reason::WrongPassword)),
-        (Some(row), _) if row.disabled => Err(OAuthError::InvalidGrant(Reason::UserDisabled)),
-        (Some(row), Verdict::Matches { upgrade }) => Ok((row, upgrade)),
-    }
+    let (verdict, attempt) = issuer.passwords.verify(place, password, stored, attempt).await?;
+    let refused = match (row, verdict) {
+        (None, _) => Reason::UnknownUser,
+        (Some(_), Verdict::Differs) => Reason::WrongPassword,
+        (Some(row), _) if row.disabled => Reason::UserDisabled,
+        (Some(row), Verdict::Matches { upgrade }) => {
+            attempt.succeed().await;
+            return Ok((row, upgrade));
+        }
+    };
+    attempt.fail().await;
+    Err(OAuthError::InvalidGrant(refused))
 }

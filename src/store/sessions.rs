@@ -285,6 +285,18 @@ pub fn addresses(conn: &mut Conn, username_key: &str) -> Result<Vec<String>, Sto
     Ok(newest.load::<Option<String>>(conn)?.into_iter().flatten().collect())
 }
 
+/// Deletes a user's sessions but for so many, those that were unused for longest, some at a time.
+pub fn forget_oldest(conn: &mut Conn, user_id: &str, keep: i64) -> Result<(), StoreError> {
+    const SOME: i64 = 100;
+    let own = sessions::table.filter(sessions::user_id.eq(user_id)).select(sessions::id);
+    let newest = (sessions::advanced_at.desc(), sessions::id.desc());
+    let excess: Vec<Vec<u8>> = own.order(newest).offset(keep).limit(SOME).load(conn)?;
+    if !excess.is_empty() {
+        diesel::delete(sessions::table.filter(sessions::id.eq_any(excess))).execute(conn)?;
+    }
+    Ok(())
+}
+
 /// Deletes at most `limit` sessions that ended before `time`, and counts them.
 pub fn purge_ended(conn: &mut Conn, time: i64, limit: i64) -> Result<usize, StoreError> {
     let ended: Vec<Vec<u8>> =

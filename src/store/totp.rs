@@ -47,6 +47,13 @@ pub fn propose(conn: &mut Conn, user_id: &str, sealed_secret: String) -> Result<
     Ok(true)
 }
 
+/// Forgets an unconfirmed secret.
+pub fn forget_proposal(conn: &mut Conn, user_id: &str) -> Result<(), StoreError> {
+    let proposed = totp::table.find(user_id).filter(totp::confirmed_at.is_null());
+    diesel::delete(proposed).execute(conn)?;
+    Ok(())
+}
+
 /// Turns an unconfirmed secret on, as it was read, and spends the step that confirmed it.
 pub fn confirm(conn: &mut Conn, seen: &TotpRow, step: i64, now: i64) -> Result<bool, StoreError> {
     let proposed = totp::table

@@ -5,7 +5,7 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use super::schema::users;
-use super::{Conn, StoreError};
+use super::{Conn, StoreError, totp};
 
 /// A user's row; not `Debug`, because it holds a password hash.
 #[derive(Clone, Queryable, Selectable, Insertable)]
@@ -193,6 +193,8 @@ pub fn upgrade_hash(conn: &mut Conn, id: &str, old: &str, new: &str) -> Result<(
 
 /// Sets a new password's hash; false when there is no such user.
 pub fn set_password_hash(conn: &mut Conn, id: &str, hash: &str, now: i64) -> Result<bool, StoreError> {
+    // Whoever knew the old password may have left one, to turn it on later.
+    totp::forget_proposal(conn, id)?;
     let change = (users::password_hash.eq(hash), users::updated_at.eq(now));
     Ok(diesel::update(users::table.find(id)).set(change).execute(conn)? == 1)
 }

@@ -23,6 +23,21 @@ impl Service {
 }
 
 #[actix_rt::test]
+async fn a_user_has_so_many_sessions_and_a_login_beyond_ends_the_one_unused_for_longest() {
+    let service = Service::browser(&[("limits.sessions", "2")]).await;
+    let [one, other] = [service.tab().await, service.tab().await];
+    service.pass(1);
+    let one = Tab::of(&service.page("POST", "/session/refresh", &one).await.assert_ok());
+    service.user("bob").await;
+    service.login_as("bob", "web").await;
+    let third = service.tab().await;
+    assert_signed_out(&service.page("GET", "/session", &other).await);
+    for tab in [one, third] {
+        assert_eq!(service.sessions(&tab).await.len(), 2);
+    }
+}
+
+#[actix_rt::test]
 async fn all_open_sessions_are_shown_the_last_used_first() {
     let service = Service::browser(&[("server.trusted_proxies", "127.0.0.1")]).await;
     service.user("bob").await;

@@ -1,8 +1,13 @@
 //! Wrong guesses, and whom they keep out.
 
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::Duration;
+
 use chancery::accounts::users;
 use futures_util::future::join_all;
 use serde_json::json;
+use socket2::SockRef;
 
 use super::support::{NO_LIMITS, PASSWORD, Reply, Service};
 
@@ -261,4 +266,29 @@ async fn any_number_is_looked_at_where_there_are_no_limits() {
     let service = service(&NO_LIMITS).await;
     service.err(150, HOME, "alice").await;
     service.guess("alice", PASSWORD).await.assert_ok();
+}
+
+#[actix_rt::test]
+async fn a_wrong_guess_whose_sender_hangs_up_while_it_is_looked_at_counts() {
+    let costs = [("password.memory_kib", "65536"), ("password.iterations", "3"), ("limits.attempts", "1")];
+    let service = service(&costs).await;
+    let all = service.app.issuer.passwords.load().0;
+    let is_busy = || service.app.issuer.passwords.load().0 < all;
+    let form = "client_id=web&username=alice&password=wrong";
+    let mut stream = TcpStream::connect(service.url.trim_start_matches("http://")).unwrap();
+    let head = "POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded";
+    write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{form}", form.len()).unwrap();
+    while !is_busy() {
+        tokio::task::yield_now().await;
+    }
+    // Another request and its answer: the hash has begun.
+    service.get("/livez").await.assert_ok();
+    // A reset, which ends the request at once.
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(stream);
+    while is_busy() {
+        tokio::task::yield_now().await;
+    }
+    let reply = service.guess("alice", PASSWORD).await;
+    assert_put_off(&reply, 2);
 }

@@ -71,6 +71,20 @@ async fn a_secret_that_was_not_confirmed_is_replaced_and_a_confirmed_one_is_not(
 }
 
 #[actix_rt::test]
+async fn a_secret_that_was_not_confirmed_goes_with_the_password_that_asked_for_it() {
+    let service = Service::browser(&[]).await;
+    let thief = Tab::of(&service.sign_in().await.assert_ok());
+    let secret = service.propose(&thief).await.assert_ok();
+    let owner = Tab::of(&service.sign_in().await.assert_ok());
+    let new = "a new battery for the same horse";
+    let body = json!({ "current_password": PASSWORD, "new_password": new }).to_string();
+    service.page_with("PUT", "/account/password", &owner, &body).await.assert_ok();
+    let otp = code(secret.text("secret"), &service, 0);
+    service.confirm(&owner, &otp).await.assert_error(409, "totp_not_enabled");
+    service.sign_in_with(new).await.assert_ok();
+}
+
+#[actix_rt::test]
 async fn whatever_changes_it_takes_a_login_the_password_and_a_page_of_ours() {
     let (service, phone) = service(&[]).await;
     let tab = &phone.tab;

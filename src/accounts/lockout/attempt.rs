@@ -14,9 +14,32 @@ use super::{PAUSE, Refusal, Shared};
 use crate::clock::Timestamp;
 
 /// An admitted guess. One that is dropped, because whoever made it hung up or was told nothing, does not count.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[must_use]
 pub struct Attempt(pub(super) Vec<Admitted>);
+
+/// A guess that was looked at, on its way to whoever waits for the outcome. A wrong one counts even if nobody does any
+/// more: its work was done.
+#[derive(Debug)]
+pub struct Judged {
+    attempt: Attempt,
+    is_right: bool,
+}
+
+impl Judged {
+    /// Somebody hears of it, and ends it.
+    pub fn heard(mut self) -> Attempt {
+        std::mem::take(&mut self.attempt)
+    }
+}
+
+impl Drop for Judged {
+    fn drop(&mut self) {
+        if !self.is_right {
+            drop(self.attempt.settle(Verdict::Wrong));
+        }
+    }
+}
 
 impl Attempt {
     /// The guess was right.
@@ -29,17 +52,32 @@ impl Attempt {
         self.end(Verdict::Wrong).await;
     }
 
-    async fn end(self, verdict: Verdict) {
-        let endings: Vec<_> =
-            self.0.into_iter().filter_map(|mut admitted| admitted.settle(verdict)).collect();
-        for ending in endings {
+    /// It was looked at.
+    pub fn judged(self, is_right: bool) -> Judged {
+        Judged { attempt: self, is_right }
+    }
+
+    async fn end(mut self, verdict: Verdict) {
+        for ending in self.settle(verdict) {
             let _ = ending.await;
         }
+    }
+
+    fn settle(&mut self, verdict: Verdict) -> Vec<JoinHandle<()>> {
+        self.0.iter_mut().filter_map(|admitted| admitted.settle(verdict)).collect()
     }
 }
 
 /// What one tally has admitted.
-pub(super) struct Admitted(Option<(Arc<Shared>, Key, Policy, Timestamp)>);
+pub(super) struct Admitted {
+    shared: Arc<Shared>,
+    key: Key,
+    policy: Policy,
+    since: Timestamp,
+    /// Whoever ends it may be a thread without one.
+    runtime: Handle,
+    is_settled: bool,
+}
 
 impl std::fmt::Debug for Admitted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -67,18 +105,23 @@ async fn ask(shared: Arc<Shared>, key: Key, policy: Policy) -> Result<Admitted, 
     let now = shared.clock.now();
     let admit = |tally: &Tally, policy| tally.admit(policy, now);
     match shared.table.change(&key, policy, admit).await {
-        Admission::Admitted(since) => Ok(Admitted(Some((shared, key, policy, since)))),
+        Admission::Admitted(since) => {
+            let runtime = Handle::current();
+            Ok(Admitted { shared, key, policy, since, runtime, is_settled: false })
+        }
         Admission::Busy => Err(Refusal::Busy),
         Admission::Refused(wait) => Err(Refusal::Wait(wait)),
     }
 }
 
 impl Admitted {
-    /// Where there is no runtime any more, the lease ends by itself.
+    /// None when it was settled before. Where the runtime has ended, the lease ends by itself.
     fn settle(&mut self, verdict: Verdict) -> Option<JoinHandle<()>> {
-        let runtime = Handle::try_current().ok()?;
-        let (shared, key, policy, since) = self.0.take()?;
-        Some(runtime.spawn(async move {
+        if std::mem::replace(&mut self.is_settled, true) {
+            return None;
+        }
+        let (shared, key, policy, since) = (Arc::clone(&self.shared), self.key, self.policy, self.since);
+        Some(self.runtime.spawn(async move {
             let now = shared.clock.now();
             let settle = move |tally: &Tally, policy| tally.settle(verdict, since, policy, now);
             shared.table.change(&key, policy, |tally, policy| (settle(tally, policy), ())).await;

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-pub use attempt::Attempt;
 use attempt::admit;
+pub use attempt::{Attempt, Judged};
 pub use limit::Limit;
 pub use metrics::LockoutMetrics;
 use policy::{Counts, Policy};

@@ -5,7 +5,7 @@
 //! shorter slice takes the core from it at once, and does not wait for the next tick of the clock (`sched_setattr(2)`,
 //! the kernel's `PREEMPT_SHORT`); and when all cores are busy it still gets its share, which `SCHED_IDLE` would not give.
 
-/// `nice`: a tenth of the others' weight.
+/// `nice`, at least: a tenth of the others' weight.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 /// Longer than the slice of any thread that did not ask, which is 3 ms at most; in nanoseconds.
@@ -18,14 +18,20 @@ const SIZE: u32 = 48;
 #[cfg(target_os = "linux")]
 const _: () = assert!(size_of::<libc::sched_attr>() >= SIZE as usize);
 
+/// `SCHED_FLAG_KEEP_POLICY`.
+#[cfg(target_os = "linux")]
+const KEEP_POLICY: u64 = 0x08;
+
 /// Puts the calling thread behind the others. Where that is refused all is as it was.
 #[cfg(target_os = "linux")]
 pub(super) fn make_way() {
+    // Never before the others of a process that is behind already.
+    let nice = rustix::process::getpriority_process(None).map_or(NICE, |nice| nice.max(NICE));
     let attributes = libc::sched_attr {
         size: SIZE,
-        sched_policy: libc::SCHED_OTHER as u32,
-        sched_flags: 0,
-        sched_nice: NICE,
+        sched_policy: 0, // kept
+        sched_flags: KEEP_POLICY,
+        sched_nice: nice,
         sched_priority: 0,
         sched_runtime: SLICE,
         sched_deadline: 0,
@@ -50,13 +56,19 @@ mod tests {
     #[test]
     fn only_the_thread_that_makes_way_is_changed() {
         let before = standing();
-        let after = std::thread::spawn(|| {
-            make_way();
-            standing()
-        });
+        let after = |nice| {
+            let thread = std::thread::spawn(move || {
+                rustix::process::setpriority_process(None, nice).unwrap();
+                make_way();
+                standing()
+            });
+            thread.join().unwrap()
+        };
+        // Who is behind already comes no further to the front.
+        assert_eq!(after(15).0, 15);
+        let (nice, slice) = after(before.0);
         assert_eq!(standing(), before);
-        let (nice, slice) = after.join().unwrap();
-        assert_eq!(nice, NICE);
+        assert_eq!(nice, NICE.max(before.0));
         // Kernels before 6.12 know no slices of one's own.
         if before.1.is_some() {
             assert_eq!(slice, Some(SLICE));

@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use unicode_normalization::UnicodeNormalization;
 
 use super::hashing::Engine;
+use super::lockout::Attempt;
 use crate::config::PasswordSettings;
 
 /// Longer passwords are refused before they are hashed.
@@ -166,14 +167,22 @@ impl Hasher {
         self.submit(self.reserve()?, work).await
     }
 
-    /// Whether `stored` is the password's hash. None, for an unknown user, costs as much and never matches.
+    /// Whether `stored` is the password's hash. None, for an unknown user, costs as much and never matches. The attempt is
+    /// given back, to be ended; if it was wrong and whoever waited has hung up, it has counted.
     pub async fn verify(
         &self,
         place: Place,
         password: Password,
         stored: Option<String>,
-    ) -> Result<Verdict, HashError> {
-        self.submit(place, move |engine| engine.verify(&password, stored.as_deref())).await
+        attempt: Attempt,
+    ) -> Result<(Verdict, Attempt), HashError> {
+        let work = move |engine: &Engine| {
+            let verdict = engine.verify(&password, stored.as_deref())?;
+            let is_right = verdict != Verdict::Differs;
+            Ok((verdict, attempt.judged(is_right)))
+        };
+        let (verdict, judged) = self.submit(place, work).await?;
+        Ok((verdict, judged.heard()))
     }
 
     async fn submit<T, F>(&self, place: Place, work: F) -> Result<T, HashError>

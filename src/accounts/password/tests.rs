@@ -10,7 +10,7 @@ fn settings(memory_kib: u32, queue: u32) -> PasswordSettings {
 }
 
 async fn verify_now(hasher: &Hasher, text: &str, stored: Option<String>) -> Verdict {
-    hasher.verify(hasher.reserve().unwrap(), password(text), stored).await.unwrap()
+    hasher.verify(hasher.reserve().unwrap(), password(text), stored, Attempt::default()).await.unwrap().0
 }
 
 fn password(text: &str) -> Password {
@@ -61,7 +61,8 @@ async fn a_stored_hash_that_would_take_too_much_is_an_error_and_not_computed() {
     let hasher = Hasher::start(&settings(8, 4)).unwrap();
     for costs in ["m=4194304,t=1,p=1", "m=1048576,t=3,p=1"] {
         let stored = format!("$argon2id$v=19${costs}$c29tZXNhbHQ${}", "A".repeat(43));
-        let verdict = hasher.verify(hasher.reserve().unwrap(), password("x"), Some(stored)).await;
+        let verdict =
+            hasher.verify(hasher.reserve().unwrap(), password("x"), Some(stored), Attempt::default()).await;
         let Err(HashError::Failed(told)) = verdict else { panic!("{costs} was computed") };
         assert!(told.contains("costs too much") && !told.contains('$'), "{told}");
     }
@@ -74,7 +75,7 @@ async fn without_a_place_a_hash_is_refused_at_once_and_its_end_makes_room() {
     assert!(matches!(hasher.hash(password("refused")).await, Err(HashError::Busy)));
     assert_eq!(hasher.load(), (0, 1));
     for place in places {
-        hasher.verify(place, password("waits"), None).await.unwrap();
+        let _ = hasher.verify(place, password("waits"), None, Attempt::default()).await.unwrap();
     }
     assert!(hasher.hash(password("welcome")).await.is_ok());
 }

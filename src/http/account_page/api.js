@@ -1,7 +1,7 @@
 // Chancery's routes for pages. The session is in an HttpOnly cookie; what shows that a request is this page's own is here.
 
 const BASE = new URL('../', import.meta.url)
-let csrfToken
+let csrfToken, person
 
 // An answer that is no success.
 export class Refused extends Error {
@@ -12,15 +12,22 @@ export class Refused extends Error {
   }
 }
 
-// The JSON that a route answers. Where another tab has signed in anew, the token is not this session's any more.
+// The JSON that a route answers. Where another tab has signed in anew, the token is not this session's any more; where that
+// was somebody else, what was asked for is not theirs, and the page shows their account instead.
 export async function call(method, path, body) {
   const known = csrfToken
   try {
     return await ask(method, path, body)
   } catch (refused) {
     if (refused.code !== 'access_denied' || !known) throw refused
+    const shown = person
     await ask('GET', 'session/csrf')
     if (csrfToken === known) throw refused
+    await ask('GET', 'session')
+    if (person !== shown) {
+      location.reload()
+      return new Promise(() => {}) // until then
+    }
     return ask(method, path, body)
   }
 }
@@ -35,6 +42,7 @@ async function ask(method, path, body) {
   const answer = await response.json().catch(() => ({}))
   if (!response.ok) throw new Refused(response, answer)
   csrfToken = answer.csrf_token ?? csrfToken
+  if (path === 'session') person = answer.sub
   return answer
 }
 
