@@ -36,7 +36,8 @@ for (const [name, launch] of [['Chrome', launchChromium], ['Firefox', launchFire
     })
 
     it('signs in with the keyboard alone, and out', async () => {
-      const { page, context } = await visit()
+      const visitor = await visit()
+      const { page, context } = visitor
       await page.keyboard.press('Tab')
       await page.keyboard.type(USERNAME)
       await page.keyboard.press('Tab')
@@ -44,7 +45,7 @@ for (const [name, launch] of [['Chrome', launchChromium], ['Firefox', launchFire
       await page.keyboard.press('Enter')
       await page.locator('#username').waitFor()
       assert.equal(await page.locator('#username').textContent(), USERNAME)
-      assert.equal(await page.evaluate(() => document.activeElement.id), 'username')
+      assert.equal(await visitor.focused(), 'username')
       await page.locator('#sign-out').click()
       await page.getByText('You are signed out.').waitFor()
       assert.deepEqual(await context.cookies(), [])
@@ -55,6 +56,19 @@ for (const [name, launch] of [['Chrome', launchChromium], ['Firefox', launchFire
       await visitor.signIn('a wrong password')
       assert.match(await visitor.problem.textContent(), /^The username or password is wrong\.$/)
       assert.equal(await visitor.isShown('sign-in'), true)
+    })
+
+    it('says what is wrong within the form that was sent, until somebody types again', async () => {
+      const visitor = await visit({ viewport: { width: 360, height: 640 } })
+      await visitor.signIn()
+      await visitor.shown('account')
+      await visitor.send('password', { current_password: 'a wrong one', new_password: NEW_PASSWORD })
+      const form = visitor.page.locator('#password-form')
+      const [problem, field] = [form.getByRole('alert'), form.locator('[name=current_password]')]
+      assert.notEqual(await problem.textContent(), '')
+      assert.deepEqual([await visitor.isInView(problem), await visitor.isInView(field)], [true, true])
+      await field.fill('another')
+      assert.equal(await problem.textContent(), '')
     })
 
     it('shows sessions, and ends others', async () => {
@@ -68,6 +82,7 @@ for (const [name, launch] of [['Chrome', launchChromium], ['Firefox', launchFire
       await here.press('Sign out everywhere else')
       await here.page.getByText('You are signed out everywhere else.').waitFor()
       assert.equal(await here.sessions.count(), 1)
+      assert.equal(await here.focused(), 'sessions-title')
       await tablet.load()
       assert.equal(await tablet.isShown('sign-in'), true)
       await here.sessions.getByRole('button').click()
@@ -132,6 +147,7 @@ for (const [name, launch] of [['Chrome', launchChromium], ['Firefox', launchFire
       assert.notEqual(await visitor.problem.textContent(), '')
       await visitor.send('confirm', { otp: await app.code(-1) })
       await visitor.shown('recovery-codes')
+      assert.equal(await visitor.notice.textContent(), 'The second factor is on.')
       const codes = await visitor.page.locator('#codes li').allTextContents()
       assert.equal(new Set(codes).size, 10)
       await visitor.press('I have kept them')
@@ -157,7 +173,8 @@ for (const [name, launch] of [['Chrome', launchChromium], ['Firefox', launchFire
       assert.notEqual(await other.problem.textContent(), '', 'a recovery code is good once')
 
       await visitor.send('disable', { password: PASSWORD, code: codes[1] })
-      assert.equal(await visitor.notice.textContent(), 'The second factor is off.')
+      assert.equal(await visitor.notice.textContent(), 'The second factor is off, and you are signed out everywhere else.')
+      assert.equal(await visitor.focused(), 'totp-title')
       await visitor.shown('totp-off')
     })
 

@@ -16,7 +16,7 @@ const FORMS = {
   'sign-up-form': signUp,
   'password-form': changePassword,
   'enrol-form': enrol,
-  'confirm-form': async (code) => showCodes(await call('POST', 'account/totp/confirm', code)),
+  'confirm-form': confirmTotp,
   'codes-form': async (proof) => showCodes(await call('POST', 'account/totp/recovery-codes', proof)),
   'disable-form': disable,
   'delete-form': deleteAccount,
@@ -60,6 +60,7 @@ async function changePassword({ current_password, new_password }) {
 async function endOthers() {
   await call('DELETE', 'account/sessions')
   await showSessions()
+  element('sessions-title').focus()
   return 'You are signed out everywhere else.'
 }
 
@@ -82,11 +83,17 @@ async function enrol(proof) {
   element('confirm-form').elements.otp.focus()
 }
 
+async function confirmTotp(code) {
+  await showCodes(await call('POST', 'account/totp/confirm', code))
+  return 'The second factor is on.'
+}
+
 async function disable({ password, code }) {
   const proof = /^[\d\s]+$/.test(code) ? { otp: code } : { recovery_code: code }
   await call('POST', 'account/totp/disable', { password, ...proof })
   await Promise.all([showTotp(), showSessions()])
-  return 'The second factor is off.'
+  element('totp-title').focus()
+  return 'The second factor is off, and you are signed out everywhere else.'
 }
 
 async function deleteAccount(proof) {
@@ -135,18 +142,19 @@ async function showAccount() {
   const { username, email } = await call('GET', 'session')
   element('username').textContent = username
   element('email').textContent = email ? ` (${email})` : ''
-  element('password-form').elements.username.defaultValue = username
+  for (const input of document.querySelectorAll('[autocomplete="username"][readonly]')) input.defaultValue = username
   await Promise.all([showSessions(), showTotp()])
   show('account')
 }
 
 function show(view) {
+  const isFirst = VIEWS.every((one) => element(one).hidden)
   showOne(VIEWS, view)
   element('sign-out').hidden = view !== 'account'
   document.querySelectorAll('form').forEach((form) => form.reset())
   forgetSecrets()
   document.querySelectorAll('details').forEach((details) => (details.open = false))
-  element(view).querySelector('[tabindex="-1"]').focus()
+  if (!isFirst) element(view).querySelector('[tabindex="-1"]').focus()
 }
 
 function showOne(views, shown) {
@@ -155,26 +163,41 @@ function showOne(views, shown) {
 
 // Does something that somebody asked for, and tells how it went.
 async function run(action, form) {
-  const button = form?.querySelector('button:not([type])')
+  const button = form && sender(form)
   if (button?.getAttribute('aria-busy') === 'true') return
   button?.setAttribute('aria-busy', 'true')
-  for (const id of ['notice', 'problem']) element(id).textContent = ''
+  hush()
   try {
     const told = await action()
     form?.reset()
-    tell('notice', told ?? '')
+    if (told) await tell('notice', told, form)
   } catch (error) {
     const isSignedOut = error instanceof Refused && error.code === 'login_required'
     if (isSignedOut) show('sign-in')
-    tell('problem', isSignedOut ? 'You are signed out. Sign in again.' : error.message)
+    await tell('problem', isSignedOut ? 'You are signed out. Sign in again.' : error.message, form)
   } finally {
     button?.removeAttribute('aria-busy')
   }
 }
 
-function tell(id, text) {
-  element(id).textContent = text
-  if (text) element(id).scrollIntoView({ block: 'center' })
+// Tells it in the form that was sent while that is to be seen, else below the title that has the focus, else at the top.
+async function tell(id, text, form) {
+  const message = element(id)
+  const title = document.querySelector('h2:focus, h3:focus')
+  if (form?.offsetParent) sender(form).before(message)
+  else if (title) title.after(message)
+  else document.querySelector('main').prepend(message)
+  await new Promise((done) => setTimeout(done, 50)) // screen readers tell what changes in an element that they know
+  message.textContent = text
+  message.scrollIntoView({ block: 'nearest' })
+}
+
+function hush() {
+  for (const id of ['notice', 'problem']) element(id).textContent = ''
+}
+
+function sender(form) {
+  return form.querySelector('button:not([type])')
 }
 
 function wire() {
@@ -191,6 +214,8 @@ function wire() {
   for (const button of document.querySelectorAll('[data-show]')) {
     button.addEventListener('click', () => run(() => show(button.dataset.show)))
   }
+  document.addEventListener('input', hush)
+  document.addEventListener('invalid', hush, true) // it does not bubble
   element('no-account').hidden = document.documentElement.dataset.signUp !== 'true'
 }
 

@@ -52,6 +52,19 @@ export class AccountPage {
     return this.page.locator(`#${id}`).isVisible()
   }
 
+  // The id of what the keyboard is at.
+  focused() {
+    return this.page.evaluate(() => document.activeElement.id)
+  }
+
+  // Whether all of it is to be seen without scrolling.
+  isInView(locator) {
+    return locator.evaluate((element) => {
+      const { top, bottom } = element.getBoundingClientRect()
+      return top >= 0 && bottom <= innerHeight
+    })
+  }
+
   // Fills a form, sends it, and waits until the page is done.
   async send(id, fields) {
     const form = this.page.locator(`#${id}-form`)
