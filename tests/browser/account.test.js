@@ -105,6 +105,21 @@ for (const [name, launch] of [['Chrome', launchChromium], ['Firefox', launchFire
       assert.equal(await visitor.page.locator('#secret').textContent(), '')
     })
 
+    it('shows whoever has signed in in another tab, and does to them nothing that was meant for somebody else', async () => {
+      const visitor = await visit()
+      await visitor.signIn()
+      await visitor.shown('account')
+      const tab = await AccountPage.of(site, visitor.context)
+      await tab.signOut()
+      await tab.press('Sign up')
+      await tab.send('sign-up', { username: 'heidi', password: PASSWORD })
+      await tab.shown('account')
+      await visitor.press('Sign out')
+      await visitor.page.locator('#username', { hasText: 'heidi' }).waitFor()
+      await tab.load()
+      await tab.shown('account')
+    })
+
     it('takes a new user in, a change of the password, and the deletion of the account', async () => {
       const visitor = await visit()
       const username = 'grace'
