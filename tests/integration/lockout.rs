@@ -199,8 +199,8 @@ async fn of_two_hundred_wrong_guesses_at_once_five_are_looked_at() {
 #[actix_rt::test]
 async fn right_passwords_at_once_all_pass() {
     let service = service(&[("password.queue", "1000")]).await;
-    service.err(3, HOME, "alice").await;
-    for reply in join_all((0..100).map(|_| service.guess("alice", PASSWORD))).await {
+    service.err(2, HOME, "alice").await;
+    for reply in join_all((0..60).map(|_| service.guess("alice", PASSWORD))).await {
         reply.assert_ok();
     }
 }
@@ -271,14 +271,14 @@ async fn any_number_is_looked_at_where_there_are_no_limits() {
 #[actix_rt::test]
 async fn a_wrong_guess_whose_sender_hangs_up_while_it_is_looked_at_counts() {
     const TRIES: usize = 20;
-    let costs = [("password.memory_kib", "65536"), ("password.iterations", "3"), ("limits.attempts", "1")];
+    let costs = [("password.memory_kib", "19456"), ("password.iterations", "4"), ("limits.attempts", "1")];
     let service = service(&costs).await;
     let places = service.app.issuer.passwords.load().0;
     // Who hangs up before the hash has begun costs nothing, and that is not counted.
     for _ in 0..TRIES {
         service.guess_and_hang_up(places).await;
         let reply = service.guess("alice", PASSWORD).await;
-        if reply.status != 200 {
+        if reply.status == 429 {
             return assert_put_off(&reply, 2);
         }
     }
@@ -294,7 +294,9 @@ impl Service {
         let head =
             "POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded";
         write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{form}", form.len()).unwrap();
-        while !is_busy() {
+        // If an earlier one counted late, because Redis was slow, this one is answered at once.
+        stream.set_nonblocking(true).unwrap();
+        while !is_busy() && stream.peek(&mut [0]).is_err() {
             tokio::task::yield_now().await;
         }
         // Another request and its answer: the hash has begun, most often.
