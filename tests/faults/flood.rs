@@ -22,12 +22,10 @@ const EACH: Duration = Duration::from_millis(250);
 /// Clients that refresh, and how often each does.
 const TRICKLE: usize = 4;
 const DRIP: Duration = Duration::from_millis(40);
-/// Of a hundred refreshes, those that may be: a machine stands still now and then for longer than a refresh waits.
-const PUT_OFF: usize = 2;
 /// One after the other and again, so that what else the machine does meets both alike.
 const TIDES: usize = 3;
 const IDLE: Duration = Duration::from_millis(1500);
-const FLOODED: Duration = Duration::from_millis(2500);
+const FLOODED: Duration = Duration::from_millis(2700);
 /// Beside what Argon2 takes: connections with their buffers, the database's, and what the allocator keeps.
 const SLACK: u64 = 128 * 1024 * 1024;
 /// What else comes and goes with the moment.
@@ -87,7 +85,6 @@ fn trickle(record: &Record, address: SocketAddr, until: Instant, mut token: Stri
         let answer = client.post(record, "/token", &form);
         match answer.json["refresh_token"].as_str() {
             Some(next) => next.clone_into(&mut token),
-            None if answer.is_a_good_refusal() => {}
             None => record.complain(format!("a refresh is answered {answer:?}")),
         }
         client.get(record, "/.well-known/jwks.json");
@@ -123,7 +120,7 @@ fn compare(idle: &mut [Duration], flooded: &mut [Duration], percent: usize) -> D
 
 /// Runs the trickle for a while beside something; the refreshes' times.
 fn refreshes(rig: &Rig, duration: Duration, beside: impl Fn(Instant) + Sync) -> Vec<Duration> {
-    let (record, address) = (Record::new(Excuse::Outage), rig.server.address());
+    let (record, address) = (Record::new(Excuse::Nothing), rig.server.address());
     let mut client = Client::of(address);
     let tokens = [(); TRICKLE].map(|()| {
         let answer = client.post(&record, "/token", LOGIN);
@@ -139,12 +136,7 @@ fn refreshes(rig: &Rig, duration: Duration, beside: impl Fn(Instant) + Sync) -> 
     });
     record.check();
     let is_refresh = |sample: &&Sample| sample.path == "/token" && sample.at >= start;
-    let all = record.all();
-    let refreshes = all.iter().filter(is_refresh);
-    let put_off = refreshes.clone().filter(|sample| sample.status == 503).count();
-    let times: Vec<_> = refreshes.map(|sample| sample.took).collect();
-    assert!(put_off * 100 <= times.len() * PUT_OFF, "{put_off} of {} refreshes are put off", times.len());
-    times
+    record.all().iter().filter(is_refresh).map(|sample| sample.took).collect()
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod client_credentials;
 mod codes;
 mod concurrency;
 mod discovery;
+mod hang_ups;
 mod import;
 mod introspection;
 mod key_commands;
